@@ -1,0 +1,90 @@
+"""How a run ended: named, documented values instead of a silent NaN.
+
+Never compare with a single value: ask `Outcome.ok`.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Outcome(Enum):
+    """How one run (a neuron's path, a gradient flow) ended.
+
+    Each member's docstring-like `reason` lists the common reasons for seeing it.
+    """
+
+    REACHED_T = "reached_t"
+    EVENT = "event"
+    FINAL_CELL = "final_cell"
+    DEAD = "dead"
+    STATIONARY = "stationary"
+    REPELLER = "repeller"
+    NONUNIQUE = "nonunique"
+    EVENT_LIMIT = "event_limit"
+    CHATTERING = "chattering"
+    STEP_LIMIT = "step_limit"
+    STIFF = "stiff"
+    NONFINITE = "nonfinite"
+
+    @property
+    def ok(self) -> bool:
+        """Whether what was asked for was reached (the result may be used as it is)."""
+        return self in _SUCCESS
+
+    @property
+    def reason(self) -> str:
+        """What this outcome means, with its common reasons."""
+        return _REASONS[self]
+
+    def then(self, other: Outcome) -> Outcome:
+        """Merge the outcome of one stage with that of the next.
+
+        | first | second | merged |
+        |-------|--------|--------|
+        | ok    | any    | second |
+        | failed| any    | first  |
+        """
+        return other if self.ok else self
+
+
+_SUCCESS = frozenset(
+    {
+        Outcome.REACHED_T,
+        Outcome.EVENT,
+        Outcome.FINAL_CELL,
+        Outcome.DEAD,
+        Outcome.STATIONARY,
+        Outcome.REPELLER,
+    }
+)
+
+_REASONS = {
+    Outcome.REACHED_T: "the requested final time was reached",
+    Outcome.EVENT: "the requested event happened and was located",
+    Outcome.FINAL_CELL: (
+        "no further pattern switch will ever happen: the closed form of the last activation cell "
+        "holds for all later times"
+    ),
+    Outcome.DEAD: "no datum is active and none is slid along: the neuron does not move any more",
+    Outcome.STATIONARY: (
+        "the field is zero although data are active or slid along (their sum cancels); common for "
+        "labels that are not separable and as many sliding data as dimensions"
+    ),
+    Outcome.REPELLER: (
+        "the weight is exactly opposite to the field (or v = <w, a> = 0): the direction is a fixed "
+        "point and never leaves it; perturb the start to see it escape"
+    ),
+    Outcome.NONUNIQUE: (
+        "the continuation is not unique: the output weight changed sign while sliding, or data "
+        "tie exactly on a repelling surface; perturb the start"
+    ),
+    Outcome.EVENT_LIMIT: "more events than `max_events`; raise it",
+    Outcome.CHATTERING: (
+        "switches accumulate without progress; common reason: a sliding mode in a driver that "
+        "only crosses (data that violate Assumption 1)"
+    ),
+    Outcome.STEP_LIMIT: "the step budget is spent; common reasons: a horizon far too long, or kinks",
+    Outcome.STIFF: "the step size fell below the resolution of the time; the flow may blow up",
+    Outcome.NONFINITE: "a state was not finite; common reasons: overflow, or a wrong vector field",
+}
