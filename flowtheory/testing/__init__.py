@@ -1,0 +1,1 @@
+"""Public helpers for tests: hypothesis strategies and problems with known answers."""
