@@ -2,6 +2,7 @@ r"""MNIST, or any image set in the same files, from a path or from OpenML."""
 
 from __future__ import annotations
 
+import warnings
 from http.client import HTTPException
 from pathlib import Path
 from typing import Literal
@@ -69,10 +70,12 @@ def fetch_mnist() -> tuple[Images, Classes]:
     from sklearn.datasets import fetch_openml
 
     try:
-        # liac-arff: the pandas parser would add a dependency.
-        images, labels = fetch_openml(
-            data_id=554, as_frame=False, parser="liac-arff", return_X_y=True, n_retries=1
-        )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "A network error occurred")  # the error below tells
+            # liac-arff: the pandas parser would add a dependency.
+            images, labels = fetch_openml(
+                data_id=554, as_frame=False, parser="liac-arff", return_X_y=True, n_retries=1
+            )
     except (OSError, HTTPException, ValueError) as error:  # no network; a wrong answer
         raise FileFormatError(
             f"MNIST could not be fetched from OpenML: {error}",

@@ -1,7 +1,7 @@
 r"""Hypothesis strategies for labelled data.
 
-Draws are on a grid of step 1/1000, so no number is near the limits of float64 and shrinking leads to
-readable examples. Exact copies, zero coordinates and ties occur, and are part of what is tested.
+Draws are on a grid of step 1/1000, so no number is near the limits of float64 and shrinking leads
+to readable examples. Exact copies, zero coordinates and ties occur, and are part of what is tested.
 """
 
 from __future__ import annotations
