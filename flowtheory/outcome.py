@@ -11,7 +11,7 @@ from enum import Enum
 class Outcome(Enum):
     """How one run (a neuron's path, a gradient flow) ended.
 
-    Each member's docstring-like `reason` lists the common reasons for seeing it.
+    `reason` says what a member means and lists the common reasons for seeing it.
     """
 
     REACHED_T = "reached_t"
@@ -19,7 +19,7 @@ class Outcome(Enum):
     FINAL_CELL = "final_cell"
     DEAD = "dead"
     STATIONARY = "stationary"
-    REPELLER = "repeller"
+    OPPOSITE = "opposite"
     NONUNIQUE = "nonunique"
     EVENT_LIMIT = "event_limit"
     CHATTERING = "chattering"
@@ -55,7 +55,7 @@ _SUCCESS = frozenset(
         Outcome.FINAL_CELL,
         Outcome.DEAD,
         Outcome.STATIONARY,
-        Outcome.REPELLER,
+        Outcome.OPPOSITE,
     }
 )
 
@@ -71,20 +71,21 @@ _REASONS = {
         "the field is zero although data are active or slid along (their sum cancels); common for "
         "labels that are not separable and as many sliding data as dimensions"
     ),
-    Outcome.REPELLER: (
-        "the weight is exactly opposite to the field (or v = <w, a> = 0): the direction is a fixed "
-        "point and never leaves it; perturb the start to see it escape"
+    Outcome.OPPOSITE: (
+        "the weight points exactly against its field and decays without ever turning; common "
+        "reasons: a start exactly on the repelling direction (perturb it), or, on data that "
+        "violate Assumption 1, a sliding attractor of negative correlation"
     ),
     Outcome.NONUNIQUE: (
-        "the continuation is not unique: the output weight changed sign while sliding, or data "
-        "tie exactly on a repelling surface; perturb the start"
+        "the continuation is not unique: the output weight changed sign while sliding, the weight "
+        "reached the origin, or data tie exactly on a repelling surface; perturb the start"
     ),
     Outcome.EVENT_LIMIT: "more events than `max_events`; raise it",
     Outcome.CHATTERING: (
         "switches accumulate without progress; common reason: a sliding mode in a driver that "
         "only crosses (data that violate Assumption 1)"
     ),
-    Outcome.STEP_LIMIT: "the step budget is spent; common reasons: a horizon far too long, or kinks",
+    Outcome.STEP_LIMIT: "the step budget is spent; common reasons: a horizon too long, or kinks",
     Outcome.STIFF: "the step size fell below the resolution of the time; the flow may blow up",
     Outcome.NONFINITE: "a state was not finite; common reasons: overflow, or a wrong vector field",
 }

@@ -1,0 +1,170 @@
+"""The state that the compiled loop carries, as named tuples of arrays (numba reads them as such).
+
+In the convention in which the output weight is positive (`sign` flips the coefficients, never the
+algorithm):
+
+    g_i = sign * c_i            coefficient of datum i in the field
+    a   = sum_active g_i x_i + sum_tied lam_i g_i x_i
+    w'  = v a,  v' = <w, a>     so w moves on a straight line in S = int v dt
+    q_i = <w, x_i>,  r_i = <a, x_i>
+
+`w` is kept at unit norm and its logarithm is accumulated, so nothing overflows at any time.
+Patterns are book-kept in `side`: the sign of q_i is never tested after the start, since a datum
+that has just switched has q_i = +-1e-17.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+EPS = 2.220446049250313e-16
+# Sums over active data carry rounding of this many ulps of sum |c_i||x_i| at most: a speed below
+# it is zero, else a datum in the span of the sliding ones would switch at a spurious time.
+_NOISE_ULPS = 8.0
+
+
+class Problem(NamedTuple):
+    """What all neurons share; `gram` has no rows when it would not fit in memory."""
+
+    x: np.ndarray
+    c: np.ndarray
+    gram: np.ndarray
+    noise: np.ndarray  # |r_i| below this is rounding
+    floor: float  # |a| below this is rounding
+
+
+class Neuron(NamedTuple):
+    """One neuron; the last two hold what changes at every event."""
+
+    w: np.ndarray
+    a: np.ndarray
+    q: np.ndarray
+    r: np.ndarray
+    g: np.ndarray
+    side: np.ndarray  # +1 inactive, -1 active, 0 tied: a datum approaches its kink iff side*r > 0
+    lam: np.ndarray
+    tied: np.ndarray  # the tied data are tied[: counts[N_TIED]]
+    scalars: np.ndarray
+    counts: np.ndarray
+
+
+# Positions in Neuron.scalars and Neuron.counts.
+TIME, LOG_NORM, V, IMBALANCE, SIGN, PHI = 0, 1, 2, 3, 4, 5
+N_TIED, N_EVENTS, N_STILL = 0, 1, 2
+
+SIDE_INACTIVE, SIDE_ACTIVE, SIDE_TIED = 1.0, -1.0, 0.0
+
+
+def make_problem(x: np.ndarray, c: np.ndarray, *, gram: bool) -> Problem:
+    """The shared part: the Gram matrix makes an event cost O(n), without it O(n D)."""
+    norms = np.sqrt(np.einsum("ij,ij->i", x, x))
+    floor = _NOISE_ULPS * EPS * float(np.abs(c) @ norms)
+    matrix = x @ x.T if gram else np.empty((0, 0))
+    return Problem(x, c, matrix, floor * norms, floor)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
+def dot(x, y):
+    """<x, y>; reassociation lets the sum use vector instructions."""
+    total = 0.0
+    for k in range(x.size):
+        total += x[k] * y[k]
+    return total
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
+def distance2(x, y, factor):
+    """|x - factor y|^2 without forming the difference of squares."""
+    total = 0.0
+    for k in range(x.size):
+        total += (x[k] - factor * y[k]) ** 2
+    return total
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def axpy(factor, x, y):
+    """y += factor x."""
+    for k in range(x.size):
+        y[k] += factor * x[k]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def scale(x, factor):
+    """x *= factor."""
+    for k in range(x.size):
+        x[k] *= factor
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def shift_and_scale(x, factor, y, outer):
+    """x = (x + factor y) outer, in one pass."""
+    for k in range(x.size):
+        x[k] = (x[k] + factor * y[k]) * outer
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def add_datum(problem, neuron, i, weight):
+    """a += weight x_i, with r = X a kept up to date."""
+    axpy(weight, problem.x[i], neuron.a)
+    if problem.gram.shape[0] > 0:
+        axpy(weight, problem.gram[i], neuron.r)
+    else:
+        for k in range(neuron.r.size):
+            neuron.r[k] += weight * dot(problem.x[k], problem.x[i])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def refresh(problem, neuron):
+    """Recompute a, r and q from the book-kept pattern: stops the drift of incremental sums."""
+    neuron.a[:] = 0.0
+    for i in range(neuron.g.size):
+        if neuron.lam[i] != 0.0:
+            axpy(neuron.lam[i] * neuron.g[i], problem.x[i], neuron.a)
+    for i in range(neuron.g.size):
+        neuron.r[i] = dot(problem.x[i], neuron.a)
+        neuron.q[i] = 0.0 if neuron.side[i] == SIDE_TIED else dot(problem.x[i], neuron.w)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def turn_over(neuron):
+    """Change the sign of the output weight: in its convention all coefficients flip."""
+    neuron.scalars[SIGN] = -neuron.scalars[SIGN]
+    for k in range(neuron.g.size):
+        neuron.g[k] = -neuron.g[k]
+        neuron.r[k] = -neuron.r[k]
+    for k in range(neuron.a.size):
+        neuron.a[k] = -neuron.a[k]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def start(problem, w0, v0, active):
+    """A neuron at time 0 with the given activation pattern."""
+    n, dim = problem.x.shape
+    radius = np.sqrt(dot(w0, w0))
+    neuron = Neuron(
+        w0 / radius,
+        np.zeros(dim),
+        np.empty(n),
+        np.empty(n),
+        problem.c.copy(),
+        np.where(active, SIDE_ACTIVE, SIDE_INACTIVE),
+        np.where(active, 1.0, 0.0),
+        np.empty(n, dtype=np.int64),
+        np.zeros(6),
+        np.zeros(3, dtype=np.int64),
+    )
+    v = abs(v0) / radius
+    neuron.scalars[LOG_NORM] = np.log(radius)
+    neuron.scalars[V] = v
+    # |v| = |w| to rounding means balanced: the invariant is then carried as an exact zero.
+    neuron.scalars[IMBALANCE] = 0.0 if abs(v - 1.0) <= 4.0 * EPS else (v - 1.0) * (v + 1.0)
+    neuron.scalars[SIGN] = 1.0
+    refresh(problem, neuron)
+    # v = 0 moves first: v' = <w, a> decides its sign.
+    if v0 < 0.0 or (v0 == 0.0 and dot(neuron.w, neuron.a) < 0.0):
+        turn_over(neuron)
+    neuron.scalars[PHI] = dot(neuron.w, neuron.a)
+    return neuron
