@@ -1,0 +1,1 @@
+"""Published laws as objects: one package or file a law."""

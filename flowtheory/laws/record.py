@@ -1,0 +1,147 @@
+"""What a law is: a record of statements, assumptions, experiments and negative controls.
+
+A law is data. Its experiments are functions from `Settings` to `ExperimentResult`; its controls
+hold the same evidence against a deliberately wrong claim and must come out DISAGREES.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+import sympy as sp
+
+from flowtheory.clock import Clock
+from flowtheory.errors import ParameterError
+from flowtheory.judge import Evidence, Finding, Fit, Verdict
+
+if TYPE_CHECKING:
+    from flowtheory.data import LabelledData
+
+
+class Effort(Enum):
+    """How much is run: seconds, under a minute, or many minutes on two cores."""
+
+    QUICK = "quick"
+    STANDARD = "standard"
+    FULL = "full"
+
+    def pick(self, quick: Any, standard: Any, full: Any) -> Any:
+        """The one of three values that belongs to this effort."""
+        return {Effort.QUICK: quick, Effort.STANDARD: standard, Effort.FULL: full}[self]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a law is verified. `data` is the real data set, or None for synthetic data only."""
+
+    seed: int = 0
+    effort: Effort = Effort.STANDARD
+    data: LabelledData | None = None
+    # Called with (what is being done, done, total).
+    progress: Callable[[str, int, int], None] = field(default=lambda what, done, total: None)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.seed, int) or self.seed < 0:
+            raise ParameterError(
+                f"seed is {self.seed!r}", expected="an integer >= 0", fix="--seed 0"
+            )
+
+
+@dataclass(frozen=True)
+class SymbolInfo:
+    """Meaning and unit of a symbol of a statement."""
+
+    symbol: sp.Symbol
+    meaning: str
+    unit: str
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A formula and whose it is. `role` is "published" or "sharper"; `expression` is evaluated."""
+
+    name: str
+    role: str
+    expression: sp.Basic
+    source: str
+    note: str = ""
+
+    @property
+    def latex(self) -> str:
+        """The formula as LaTeX, printed from the expression that is evaluated."""
+        return sp.latex(self.expression)
+
+
+@dataclass(frozen=True)
+class Assumption:
+    """An assumption and its check on data: (holds, the number behind it)."""
+
+    name: str
+    statement: str
+    check: Callable[[LabelledData], tuple[bool, str]]
+
+
+@dataclass(frozen=True)
+class ExperimentResult:
+    """What an experiment found: rows, fits, findings, and arrays for its figures."""
+
+    rows: tuple[Evidence, ...] = ()
+    fits: tuple[Fit, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    summary: Mapping[str, Any] = field(default_factory=dict)
+    curves: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A named experiment; `run` is deterministic given the settings."""
+
+    name: str
+    title: str
+    run: Callable[[Settings], ExperimentResult]
+
+
+@dataclass(frozen=True)
+class Control:
+    """A wrong claim, judged on the evidence of the experiments named in `uses`."""
+
+    name: str
+    wrong_claim: str
+    uses: tuple[str, ...]
+    judge: Callable[[Mapping[str, ExperimentResult]], Finding]
+
+
+@dataclass(frozen=True)
+class Law:
+    """A published law with everything that is needed to derive, test and report it."""
+
+    name: str
+    title: str
+    statements: tuple[Statement, ...]
+    symbols: tuple[SymbolInfo, ...]
+    assumptions: tuple[Assumption, ...]
+    clock: Clock
+    experiments: tuple[Experiment, ...]
+    controls: tuple[Control, ...]
+    not_shown: tuple[str, ...]
+    references: tuple[str, ...]
+    docs: str
+    derive: Callable[[], Any] | None = None
+    # Filled by the registry's verification, quoted in the table of verified laws.
+    tested_range: str = ""
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The outcome of `verify`: the verdict with everything that led to it."""
+
+    law: Law
+    verdict: Verdict
+    results: Mapping[str, ExperimentResult]
+    controls: Mapping[str, Finding]
+    settings: Settings
+    seconds: float
+    versions: Mapping[str, str]

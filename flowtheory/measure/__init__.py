@@ -1,0 +1,8 @@
+"""Observables: NumPy in, labelled numbers out."""
+
+from flowtheory.measure.alignment import AlignmentTimes as AlignmentTimes
+from flowtheory.measure.alignment import Cone as Cone
+from flowtheory.measure.alignment import alignment_times as alignment_times
+from flowtheory.measure.spectrum import cosines as cosines
+from flowtheory.measure.spectrum import squared_spectral_norm as squared_spectral_norm
+from flowtheory.measure.spectrum import stable_rank as stable_rank
