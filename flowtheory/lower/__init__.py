@@ -1,0 +1,7 @@
+"""From SymPy to numbers: the only room that sees both SymPy and JAX."""
+
+from flowtheory.lower.lower import lower as lower
+from flowtheory.lower.networks import NetworkFunctions as NetworkFunctions
+from flowtheory.lower.networks import lower_field as lower_field
+from flowtheory.lower.networks import two_layer_functions as two_layer_functions
+from flowtheory.lower.scalar import numeric as numeric

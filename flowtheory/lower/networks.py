@@ -1,0 +1,112 @@
+r"""The functions that a gradient flow needs, lowered from a symbolic network and a loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from jaxtyping import Array, Float
+
+from flowtheory.clock import Reduction
+from flowtheory.lower.lower import lower
+from flowtheory.symbolic.activation import Activation
+from flowtheory.symbolic.expression import Expr, IndexedBase
+from flowtheory.symbolic.field import VectorField
+from flowtheory.symbolic.index import tensor
+from flowtheory.symbolic.kinks import freeze
+from flowtheory.symbolic.loss import Loss, find_loss
+from flowtheory.symbolic.network import (
+    NEURON,
+    SAMPLE,
+    SAMPLES,
+    WIDTH,
+    Network,
+    labels,
+    mean_loss,
+    total_loss,
+    two_layer,
+)
+
+Parameters = Mapping[str, Array]
+"""The parameter arrays by name, for example {"W": [h, D], "v": [h]}."""
+
+PATTERN = tensor("P", WIDTH, SAMPLES)
+
+
+@dataclass(frozen=True)
+class NetworkFunctions:
+    r"""JAX functions of a two-layer network; `params` = {"W": [h, D], "v": [h]}, x [n, D], y [n].
+
+    Attributes:
+        outputs: (params, x) to $f$ [n].
+        loss: (params, x, y) to the loss, a scalar; its `jax.grad` is the exact gradient, with the
+            stated derivative at the kink.
+        preactivations: (params, x) to $\langle w_j, x_i\rangle$ [h, n]; a kink where one is 0.
+        frozen_outputs: (params, x, pattern) to $f$ with $\sigma(z_{ji})$ replaced by
+            $P_{ji} z_{ji}$, smooth across kinks; `pattern` [h, n] holds $\sigma'(z_{ji})$.
+        frozen_loss: (params, x, y, pattern) to the loss of `frozen_outputs`.
+    """
+
+    outputs: Callable[[Parameters, Array], Float[Array, " n"]]
+    loss: Callable[[Parameters, Array, Array], Float[Array, ""]]
+    preactivations: Callable[[Parameters, Array], Float[Array, "h n"]]
+    frozen_outputs: Callable[[Parameters, Array, Array], Float[Array, " n"]]
+    frozen_loss: Callable[[Parameters, Array, Array, Array], Float[Array, ""]]
+
+
+@lru_cache(maxsize=64)
+def two_layer_functions(
+    activation: str | Activation = "relu",
+    loss: str | Loss = "exponential",
+    reduction: Reduction = "sum",
+) -> NetworkFunctions:
+    r"""Lower $f_i = \sum_j v_j \sigma(\langle w_j, x_i\rangle)$ and its summed or averaged loss.
+
+    The result is cached: equal arguments give the same functions, which keeps JAX's own cache warm.
+    """
+    network = two_layer(activation)
+    energy = (total_loss if reduction == "sum" else mean_loss)(network, find_loss(loss))
+    (surface,) = network.surfaces
+    x, y = network.inputs.base, labels().base
+    return NetworkFunctions(
+        outputs=_of_parameters(network, network.output, (x,), (SAMPLE,)),
+        loss=_of_parameters(network, energy, (x, y)),
+        preactivations=_of_parameters(network, surface.argument, (x,), (NEURON, SAMPLE)),
+        frozen_outputs=_of_parameters(
+            network, freeze(network.output, PATTERN), (x, PATTERN), (SAMPLE,)
+        ),
+        frozen_loss=_of_parameters(network, freeze(energy, PATTERN), (x, y, PATTERN)),
+    )
+
+
+def lower_field(
+    field: VectorField, data: Sequence[IndexedBase]
+) -> Callable[..., dict[str, Float[Array, ...]]]:
+    """A vector field as a function of (params, *data) that returns the rates by name."""
+    state = tuple(entry.base for entry, _ in field.components)
+    rates = {
+        str(entry.base): lower(rate, (*state, *data), entry.indices)
+        for entry, rate in field.components
+    }
+    names = tuple(map(str, state))
+
+    def function(params: Parameters, *arrays: Any) -> dict[str, Float[Array, ...]]:
+        values = (*(params[name] for name in names), *arrays)
+        return {name: rate(*values) for name, rate in rates.items()}
+
+    return function
+
+
+def _of_parameters(
+    network: Network, expr: Expr, data: Sequence[IndexedBase], outputs: Sequence[Any] = ()
+) -> Callable[..., Any]:
+    """`expr` lowered to a function of (params, *data), `params` a mapping by name."""
+    names = tuple(map(str, network.bases))
+    raw = lower(expr, (*network.bases, *data), outputs)
+
+    def function(params: Parameters, *arrays: Any) -> Any:
+        return raw(*(params[name] for name in names), *arrays)
+
+    return function

@@ -1,0 +1,18 @@
+"""Derivations in SymPy, in index notation with symbolic sizes; JAX is never imported here."""
+
+from flowtheory.symbolic.activation import ACTIVATIONS as ACTIVATIONS
+from flowtheory.symbolic.activation import Activation as Activation
+from flowtheory.symbolic.activation import find_activation as find_activation
+from flowtheory.symbolic.activation import leaky_relu as leaky_relu
+from flowtheory.symbolic.activation import relu as relu
+from flowtheory.symbolic.alignment import derive_alignment as derive_alignment
+from flowtheory.symbolic.derivation import Derivation as Derivation
+from flowtheory.symbolic.derivation import Line as Line
+from flowtheory.symbolic.effective import EffectiveFlow as EffectiveFlow
+from flowtheory.symbolic.effective import effective_flow as effective_flow
+from flowtheory.symbolic.field import VectorField as VectorField
+from flowtheory.symbolic.loss import LOSSES as LOSSES
+from flowtheory.symbolic.loss import Loss as Loss
+from flowtheory.symbolic.loss import find_loss as find_loss
+from flowtheory.symbolic.network import Network as Network
+from flowtheory.symbolic.network import two_layer as two_layer

@@ -1,0 +1,157 @@
+r"""Activations: SymPy functions with a stated derivative at the kink, and their registry.
+
+SymPy's own `Max` differentiates to `Heaviside` (value 1/2 at 0) and then to `DiracDelta`; neither
+is what a gradient flow of a ReLU network uses. Ours are
+
+$$\mathrm{ramp}_a(z) = z\,[z > 0] + a z\,[z \le 0], \qquad
+  \mathrm{ramp}_a'(z) = \mathrm{step}_a(z) = [z > 0] + a\,[z < 0] + k\,[z = 0],$$
+
+with slope $a$ on the left ($a = 0$: ReLU) and the stated value $k$ at the kink (default 0). The
+derivative of the step is 0, which holds away from the kink, where alone it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sympy import Number, S, Symbol, sympify, tanh
+from sympy.core.function import ArgumentIndexError
+
+from flowtheory.errors import ParameterError, unknown_name
+from flowtheory.symbolic.expression import Expr, Head
+
+
+class Ramp(Head):
+    r"""`Ramp(z, a, k)`: $z$ for $z > 0$, $a z$ for $z \le 0$; derivative $k$ stated at $z = 0$."""
+
+    nargs = 3
+    homogeneous_degree = 1
+
+    @classmethod
+    def eval(cls, z: Expr, a: Expr, k: Expr) -> Expr | None:
+        """Numbers are evaluated."""
+        if isinstance(z, Number):
+            return z if z.is_positive else a * z
+        return None
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        r"""The step; with respect to the slope $a$, $\min(z, 0)$."""
+        z, _, k = self.args
+        if argindex == 1:
+            return Step(*self.args)
+        if argindex == 2:
+            return z - Ramp(z, 0, k)
+        if argindex == 3:
+            return S.Zero
+        raise ArgumentIndexError(self, argindex)
+
+    def _eval_is_real(self) -> bool | None:
+        return self.args[0].is_real
+
+    def _latex(self, printer: Any, exp: str | None = None) -> str:
+        z, a, _ = self.args
+        name = r"\sigma" if a == 0 else rf"\sigma_{{{printer.doprint(a)}}}"
+        return _powered(rf"{name}\left({printer.doprint(z)}\right)", exp)
+
+
+class Step(Head):
+    r"""`Step(z, a, k)`: 1 for $z > 0$, $a$ for $z < 0$, $k$ at $z = 0$; its derivative is 0."""
+
+    nargs = 3
+    homogeneous_degree = 0
+
+    @classmethod
+    def eval(cls, z: Expr, a: Expr, k: Expr) -> Expr | None:
+        """Numbers are evaluated."""
+        if isinstance(z, Number):
+            return S.One if z.is_positive else a if z.is_negative else k
+        return None
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        """0 with respect to $z$, away from the kink."""
+        if argindex == 1:
+            return S.Zero
+        raise ArgumentIndexError(self, argindex)
+
+    def _eval_is_real(self) -> bool | None:
+        return self.args[0].is_real
+
+    def _latex(self, printer: Any, exp: str | None = None) -> str:
+        z, a, k = self.args
+        argument = printer.doprint(z)
+        if a == 0 and k == 0:
+            return _powered(rf"\mathbf{{1}}\left[{argument} > 0\right]", exp)
+        name = r"\sigma'" if a == 0 else rf"\sigma'_{{{printer.doprint(a)}}}"
+        return _powered(rf"{name}\left({argument}\right)", exp)
+
+
+def _powered(text: str, exp: str | None) -> str:
+    return text if exp is None else rf"{text}^{{{exp}}}"
+
+
+ARGUMENT = Symbol("z", real=True)
+
+
+@dataclass(frozen=True)
+class Activation:
+    r"""An activation $\sigma$: its `name`, and its `expression` in the symbol `ARGUMENT` ($z$)."""
+
+    name: str
+    expression: Expr
+
+    def __call__(self, z: Expr) -> Expr:
+        r"""$\sigma(z)$."""
+        return self.expression.xreplace({ARGUMENT: z})
+
+
+def relu(at_kink: Any = 0) -> Activation:
+    r"""$\max(z, 0)$ with the derivative `at_kink` at 0.
+
+    The published results on early alignment need the default, 0: another value revives neurons
+    that start on the boundary of the dead cone.
+    """
+    k = _number("at_kink", at_kink)
+    return Activation("relu", Ramp(ARGUMENT, 0, k))
+
+
+def leaky_relu(slope: Any, at_kink: Any = 0) -> Activation:
+    """$z$ for $z > 0$ and `slope` $z$ otherwise; `slope` may be a symbol."""
+    a, k = _number("slope", slope), _number("at_kink", at_kink)
+    return Activation(f"leaky_relu({a})", Ramp(ARGUMENT, a, k))
+
+
+def _number(name: str, value: Any) -> Expr:
+    expr = sympify(value)
+    if not isinstance(expr, Expr) or expr.is_real is False:
+        raise ParameterError(
+            f"{name} is {value!r}",
+            expected="a real number or a real SymPy symbol",
+            fix="for example Rational(1, 10); a float is taken as it is",
+        )
+    return expr
+
+
+ACTIVATIONS: Mapping[str, Activation] = {
+    "relu": relu(),
+    "identity": Activation("identity", ARGUMENT),
+    "tanh": Activation("tanh", tanh(ARGUMENT)),
+}
+
+
+def find_activation(which: str | Activation) -> Activation:
+    """The activation of that name, or the given one."""
+    if isinstance(which, Activation):
+        return which
+    if which not in ACTIVATIONS:
+        raise unknown_name("activation", which, ACTIVATIONS)
+    return ACTIVATIONS[which]
+
+
+def euler(expr: Expr) -> Expr:
+    r"""Euler's identity $\sigma(z) = \sigma'(z)\,z$ applied to every 1-homogeneous activation.
+
+    It holds at the kink as well, whatever value is stated there, because $z = 0$.
+    """
+    return expr.replace(Ramp, lambda z, a, k: z * Step(z, a, k))

@@ -1,0 +1,37 @@
+"""SymPy's types, as the type checker should see them.
+
+SymPy 1.14 is annotated in part: the arguments of an `Expr` and the indices of an `Indexed` are
+`Basic`, which its own functions reject. For the type checker an expression is therefore `Any`, and
+tensors have typed indices; at run time all of these are SymPy's own classes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from sympy.tensor import indexed as _indexed
+
+    Expr: TypeAlias = Any
+    Head: Any
+
+    class IndexedBase(_indexed.IndexedBase):
+        """A tensor; an entry is got by indexing."""
+
+        label: Any
+        shape: tuple[Any, ...]  # type: ignore[assignment]
+
+        def __getitem__(self, indices: Any, **kw_args: Any) -> Indexed: ...
+
+    class Indexed(_indexed.Indexed):
+        """An entry of a tensor."""
+
+        base: IndexedBase  # type: ignore[assignment]
+        indices: tuple[Any, ...]  # type: ignore[assignment]
+        shape: tuple[Any, ...]  # type: ignore[assignment]
+else:
+    from sympy import Expr
+    from sympy import Function as Head
+    from sympy.tensor.indexed import Indexed, IndexedBase
+
+__all__ = ["Expr", "Head", "Indexed", "IndexedBase"]

@@ -1,0 +1,140 @@
+r"""Index notation with symbolic sizes: index symbols, sums, and capture-avoiding renaming.
+
+A tensor is an `IndexedBase` that carries its shape, an index is a positive integer `Symbol`, and a
+sum runs over a whole axis, $\sum_{i=1}^{n}$. Free indices are always within range; therefore
+$\sum_i \delta_{ik} g_i = g_k$ without a case distinction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, count
+from typing import Any
+
+from sympy import Basic, Integer, Sum, Symbol
+
+from flowtheory.symbolic.expression import Expr, Indexed, IndexedBase
+
+# Letters by size; any other size falls back to its own lower-case name with a number.
+_LETTERS = {"h": "jkl", "D": "pqrs", "n": "i"}
+
+
+def size(name: str) -> Symbol:
+    """A symbolic size, for example the width `h`."""
+    return Symbol(name, integer=True, positive=True)
+
+
+def index(name: str) -> Symbol:
+    """An index symbol, for example `i`."""
+    return Symbol(name, integer=True, positive=True)
+
+
+def tensor(name: str, *shape: Expr, positive: bool = False) -> IndexedBase:
+    """A real tensor `name` of the symbolic `shape`; all entries positive if `positive`."""
+    label = Symbol(name, positive=True) if positive else Symbol(name, real=True)
+    base: Any = IndexedBase(label, shape=shape)
+    return base
+
+
+def sum_over(body: Expr, *axes: tuple[Symbol, Expr]) -> Expr:
+    r"""$\sum$ of `body` over whole axes, each given as (index, size)."""
+    return Sum(body, *((i, Integer(1), extent) for i, extent in axes)) if axes else body
+
+
+def axes_of(expr: Sum) -> tuple[tuple[Symbol, Expr], ...]:
+    """The (index, size) pairs that a `Sum` runs over."""
+    return tuple((limit[0], limit[2]) for limit in expr.limits)
+
+
+def free_axes(expr: Expr) -> dict[Symbol, Expr]:
+    """The free index symbols of `expr` with the size of their axis, in order of appearance."""
+    axes: dict[Symbol, Expr] = {}
+
+    def visit(node: Expr, bound: frozenset[Symbol]) -> None:
+        if isinstance(node, Sum):
+            visit(node.function, bound | {i for i, _ in axes_of(node)})
+        elif isinstance(node, Indexed):
+            for i, extent in zip(node.indices, node.shape, strict=True):
+                if i not in bound:
+                    axes.setdefault(i, extent)
+        else:
+            for arg in node.args:
+                visit(arg, bound)
+
+    visit(expr, frozenset())
+    return axes
+
+
+def names(extent: Expr) -> Iterator[Symbol]:
+    """The index symbols for an axis of size `extent`, in order of preference."""
+    letters = _LETTERS.get(str(extent), str(extent).lower())
+    first = letters if str(extent) in _LETTERS else (f"{letters}_1",)
+    return chain(map(index, first), (index(f"{letters[0]}_{k}") for k in count(2)))
+
+
+def fresh(extent: Expr, avoid: Iterable[Basic]) -> Symbol:
+    """The first index symbol for an axis of size `extent` that is not in `avoid`."""
+    taken = set(avoid)
+    return next(name for name in names(extent) if name not in taken)
+
+
+def rebuild(expr: Expr, args: Iterable[Basic]) -> Expr:
+    """`expr` with other arguments; the same object when none has changed."""
+    new = tuple(args)
+    return expr if new == expr.args else expr.func(*new)
+
+
+def substitute(expr: Expr, mapping: Mapping[Symbol, Expr]) -> Expr:
+    """Replace free index symbols; bound ones are renamed where they would capture.
+
+    `Basic.xreplace` also replaces bound symbols and `Basic.subs` may capture, hence our own.
+    """
+    if isinstance(expr, Sum):
+        return _substitute_sum(expr, mapping)
+    if isinstance(expr, Symbol):
+        return mapping.get(expr, expr)
+    if isinstance(expr, Indexed):
+        return rebuild(expr, (expr.base, *(substitute(i, mapping) for i in expr.indices)))
+    if not expr.args:
+        return expr
+    return rebuild(expr, (substitute(arg, mapping) for arg in expr.args))
+
+
+def _substitute_sum(expr: Sum, mapping: Mapping[Symbol, Expr]) -> Expr:
+    axes = axes_of(expr)
+    bound = {i for i, _ in axes}
+    inner = {old: new for old, new in mapping.items() if old not in bound}
+    captured = set().union(*(new.free_symbols for new in inner.values())) if inner else set()
+    avoid = captured | expr.function.free_symbols | bound
+    renamed = []
+    for i, extent in axes:
+        if i in captured:
+            inner[i] = fresh(extent, avoid)
+            avoid.add(inner[i])
+        renamed.append((inner.get(i, i), extent))
+    return sum_over(substitute(expr.function, inner), *renamed)
+
+
+def separate(expr: Expr, avoid: Iterable[Basic]) -> Expr:
+    """Rename bound indices such that none is in `avoid` or repeated in a nested sum."""
+    return _relabel(expr, frozenset(avoid))
+
+
+def tidy(expr: Expr) -> Expr:
+    """Give every bound index the first letter of its axis that its scope leaves free."""
+    return _relabel(expr, frozenset())
+
+
+def _relabel(expr: Expr, avoid: frozenset[Basic]) -> Expr:
+    if isinstance(expr, Sum):
+        mapping: dict[Symbol, Expr] = {}
+        taken = avoid | expr.free_symbols
+        for i, extent in axes_of(expr):
+            mapping[i] = fresh(extent, taken)
+            taken = taken | {mapping[i]}
+        body = substitute(expr.function, mapping)
+        axes = ((mapping[i], extent) for i, extent in axes_of(expr))
+        return sum_over(_relabel(body, taken), *axes)
+    if isinstance(expr, Indexed) or not expr.args:
+        return expr
+    return rebuild(expr, (_relabel(arg, avoid) for arg in expr.args))
