@@ -1,0 +1,330 @@
+r"""The exact mode: smooth flow between kinks, every pattern switch located and crossed.
+
+Between switches the activation pattern is frozen, so the field is smooth and a high-order method
+keeps its order. At a switch the pattern's bit is flipped by book-keeping (never by looking at the
+sign of $\langle w_j, x_i\rangle$, which is roundoff there) and integration restarts with the step
+size it had.
+
+Only crossing is implemented. Under Assumption 1 with a loss whose $-y\,\partial_f\ell > 0$ nothing
+else happens. Where the field on the other side points back, the flow slides along the kink
+(Filippov), and the run ends as `CHATTERING`.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+from flowtheory.errors import ParameterError
+from flowtheory.flow.field import (
+    Model,
+    Samples,
+    TwoLayer,
+    energy,
+    frozen,
+    margins,
+    rate_bound,
+    vector_field,
+)
+from flowtheory.flow.integrate import (
+    STAGES,
+    Carry,
+    Levels,
+    Status,
+    Stops,
+    Tolerance,
+    stretch,
+)
+from flowtheory.flow.observe import Observe, weights
+from flowtheory.flow.pattern import OPEN, classify
+from flowtheory.flow.problem import GradientFlow
+from flowtheory.flow.recorder import SAVES, Progress, Recorder
+from flowtheory.flow.schedule import save_times
+from flowtheory.flow.settings import Settings
+from flowtheory.flow.trajectory import Statistics, Switches, Trajectory
+from flowtheory.flow.until import NEVER, Until
+from flowtheory.outcome import Outcome
+from flowtheory.precision import float64
+
+_FIRST_STEP = 1e-2
+_OFF_PATTERN = 1e-12
+
+
+def solve(
+    flow: GradientFlow,
+    params: TwoLayer,
+    t_end: float,
+    *,
+    pattern: Bool[np.ndarray, "h n"] | None = None,
+    t_start: float = 0.0,
+    until: Until = NEVER,
+    times: Float[np.ndarray, " k"] | None = None,
+    observe: Observe = weights,
+    escape: float = 0.1,
+    log_time: bool = False,
+    settings: Settings | None = None,
+    progress: Progress | None = None,
+) -> Trajectory:
+    r"""Integrate the exact gradient flow through its kinks, with every switch located.
+
+    Args:
+        flow: network, loss, data and clock.
+        params: parameters at `t_start`.
+        t_end: final time, in the flow's clock.
+        pattern: activation pattern for small t > `t_start`, shape (h, n); by default the strict
+            one. Needed for a start on a kink that moves to its active side.
+        t_start: time of `params`.
+        until: stop earlier, at a loss or when every neuron is classified.
+        times: times to save at; log-spaced by default. Start and end are always saved.
+        observe: what to save, a JAX function (params, x, y) -> dict of arrays.
+        escape: level of $\max_i|f(x_i)|$ whose first crossing is recorded as `escape_time`.
+        log_time: integrate in $\log(1+t)$; for long horizons.
+        settings: tolerances, method and budgets.
+        progress: called now and then with (t, log10 loss, outcome so far).
+
+    Returns:
+        The trajectory. Outcomes: `REACHED_T`; `EVENT` (`until` was met); `CHATTERING` (the flow
+        slides along a kink); `EVENT_LIMIT`; `STEP_LIMIT`; `STIFF`; `NONFINITE`.
+
+    Raises:
+        DataError: parameters that do not fit the data, or are not finite.
+        ParameterError: times, tolerances or a pattern that make no sense.
+    """
+    params = flow.start(np.asarray(params.W), np.asarray(params.v))
+    run = _Run(
+        flow,
+        params,
+        _start_pattern(flow, params, pattern),
+        save_times(times, t_start, t_end),
+        t_start,
+        until,
+        observe,
+        escape,
+        log_time,
+        settings or Settings(),
+        progress,
+    )
+    return run.finish()
+
+
+def _start_pattern(
+    flow: GradientFlow, params: TwoLayer, pattern: np.ndarray | None
+) -> Bool[np.ndarray, "h n"]:
+    if pattern is None:
+        return flow.pattern(params)
+    pattern = np.array(pattern, dtype=bool)
+    shape = (len(params.v), flow.n)
+    if pattern.shape != shape:
+        raise ParameterError(
+            f"pattern has shape {pattern.shape}",
+            expected=f"(h, n) = {shape}",
+            fix="one row a neuron",
+        )
+    with float64():
+        off = np.asarray(margins(params, flow.samples.x, jnp.asarray(pattern))) < -_OFF_PATTERN
+    if np.any(off):
+        j, i = map(int, np.argwhere(off)[0])
+        raise ParameterError(
+            f"pattern[{j}, {i}] is {bool(pattern[j, i])}, and <w_{j}, x_{i}> has the other sign",
+            expected="the pattern of the start; free only where <w, x> = 0",
+            fix="leave pattern out unless the start lies on a kink",
+        )
+    return pattern
+
+
+@partial(jax.jit, static_argnames=("model",))
+def _start_values(
+    model: Model, data: Samples, pattern: Float[Array, "h n"], params: TwoLayer
+) -> tuple[Array, Array, Array]:
+    """Largest output, loss and rate bound at the start of a run."""
+    outputs = frozen(model, data, pattern)
+    peak = jnp.max(jnp.abs(outputs(params)))
+    return peak, energy(model, data, outputs, params), rate_bound(model, data, params)
+
+
+@partial(jax.jit, static_argnames=("model",))
+def _normal_rate(
+    model: Model,
+    data: Samples,
+    pattern: Float[Array, "h n"],
+    params: TwoLayer,
+    j: Array,
+    i: Array,
+) -> Array:
+    """Rate of <w_j, x_i>, positive when it moves into the side that `pattern` says."""
+    rate = vector_field(model, data, frozen(model, data, pattern), params).W[j] @ data.x[i]
+    return (2 * pattern[j, i] - 1) * rate
+
+
+class _Run:
+    """One run: the host's side of the loop."""
+
+    def __init__(
+        self,
+        flow: GradientFlow,
+        params: TwoLayer,
+        pattern: Bool[np.ndarray, "h n"],
+        saves: Float[np.ndarray, " k"],
+        t_start: float,
+        until: Until,
+        observe: Observe,
+        escape: float,
+        log_time: bool,
+        settings: Settings,
+        progress: Progress | None,
+    ) -> None:
+        self.began = time.monotonic()
+        self.flow, self.params, self.pattern = flow, params, pattern
+        self.saves, self.until = saves, until
+        self.recorder = Recorder(flow, observe, progress)
+        self.escape, self.log_time, self.settings = escape, log_time, settings
+        self.data = flow.samples
+        self.atol = settings.absolute(params)
+        self.t, self.s = t_start, self._to_s(t_start)
+        self.switches: list[tuple[float, int, int, bool]] = []
+        self.saved = self.accepted = self.rejected = self.landed = self.stretches = 0
+        self.escape_time = math.inf
+        self.outcome: Outcome | None = None
+        with float64():
+            peak, loss, rate = map(float, _start_values(flow.model, self.data, *self._state()))
+        self.h = _FIRST_STEP / (rate * (math.exp(self.s) if log_time else 1.0))
+        self._begin(peak, loss)
+
+    def _begin(self, peak: float, loss: float) -> None:
+        """Events that have happened before the run begins."""
+        if not math.isfinite(self.h) or not math.isfinite(loss):
+            self.outcome = Outcome.NONFINITE
+        if peak >= self.escape:
+            self.escape_time = self.t
+        if self.until.loss is not None and loss <= self.until.loss:
+            self.outcome = Outcome.EVENT
+        self._stop_if_classified()
+        self.recorder.add_one(self.t, self.params)
+
+    def finish(self) -> Trajectory:
+        while self.outcome is None:
+            self.recorder.report(self.t, self.params, None)
+            self._advance()
+        if self.recorder.times[-1] < self.t:
+            self.recorder.add_one(self.t, self.params)
+        self.recorder.report(self.t, self.params, self.outcome)
+        return self._result()
+
+    def _advance(self) -> None:
+        budget = self.settings.max_steps - self.accepted - self.rejected
+        if budget <= 0:
+            self.outcome = Outcome.STEP_LIMIT
+            return
+        with float64():
+            carry = stretch(
+                self.flow.model,
+                self.settings.method,
+                self.log_time,
+                self.data,
+                self.pattern.astype(float),
+                self._levels(),
+                self._stops(min(budget, self.settings.chunk)),
+                Tolerance(np.float64(self.settings.rtol), np.float64(self.atol)),  # type: ignore[arg-type]
+                np.float64(self.s),
+                self.params,
+                np.float64(self.h),
+            )
+            self._take(jax.tree.map(np.asarray, carry))
+
+    def _levels(self) -> Levels:
+        armed = np.array([math.isinf(self.escape_time), self.until.loss is not None])
+        return Levels(np.float64(self.escape), np.float64(self.until.loss or 1.0), armed)  # type: ignore[arg-type]
+
+    def _stops(self, steps: int) -> Stops:
+        saves = np.full(SAVES, np.inf)
+        coming = self.saves[self.saved : self.saved + SAVES]
+        saves[: len(coming)] = [self._to_s(t) for t in coming]
+        return Stops(np.float64(self._to_s(self.saves[-1])), saves, np.int64(steps))  # type: ignore[arg-type]
+
+    def _take(self, carry: Carry) -> None:
+        """Book what a stretch did."""
+        self.s, self.h, self.params = float(carry.s), float(carry.h), carry.params
+        self.t = math.expm1(self.s) if self.log_time else self.s
+        self.accepted += int(carry.accepted)
+        self.rejected += int(carry.rejected)
+        self.landed += int(carry.landed)
+        self.stretches += 1
+        count = int(carry.saved)
+        self.recorder.add(self.saves[self.saved : self.saved + count].tolist(), carry.buffer)
+        self.saved += count
+        match Status(int(carry.status)):
+            case Status.END:
+                self.t, self.outcome = float(self.saves[-1]), Outcome.REACHED_T
+            case Status.EVENT:
+                self._event(int(carry.target))
+            case Status.STEP_TOO_SMALL:
+                self.outcome = Outcome.STIFF
+            case Status.NONFINITE:
+                self.outcome = Outcome.NONFINITE
+
+    def _event(self, target: int) -> None:
+        kinks = self.pattern.size
+        if target < kinks:
+            self._switch(*divmod(target, self.flow.n))
+        elif target == kinks:
+            self.escape_time = self.t
+        else:
+            self.outcome = Outcome.EVENT
+
+    def _switch(self, j: int, i: int) -> None:
+        self.pattern[j, i] = ~self.pattern[j, i]
+        self.switches.append((self.t, j, i, bool(self.pattern[j, i])))
+        with float64():
+            rate = float(_normal_rate(self.flow.model, self.data, *self._state(), j, i))
+        if rate < 0:
+            self.outcome = Outcome.CHATTERING
+            return
+        limit = self.settings.max_switches
+        if len(self.switches) >= (2 * self.pattern.size + 100 if limit is None else limit):
+            self.outcome = Outcome.EVENT_LIMIT
+        self._stop_if_classified()
+
+    def _stop_if_classified(self) -> None:
+        if self.until.classified:
+            classes = classify(self.pattern, np.asarray(self.params.v), self.flow.y)
+            if np.all(classes != OPEN):
+                self.outcome = Outcome.EVENT
+
+    def _state(self) -> tuple[Float[np.ndarray, "h n"], TwoLayer]:
+        return self.pattern.astype(np.float64), self.params
+
+    def _to_s(self, t: float) -> float:
+        return math.log1p(t) if self.log_time else float(t)
+
+    def _result(self) -> Trajectory:
+        columns = list(zip(*self.switches, strict=True)) or [(), (), (), ()]
+        kinds = (np.float64, np.int64, np.int64, np.bool_)
+        attempts = self.accepted + self.rejected + self.landed
+        return Trajectory(
+            times=np.array(self.recorder.times),
+            observables=self.recorder.columns(),
+            errors={},
+            params=self.params,
+            pattern=self.pattern,
+            switches=Switches(*(np.array(c, k) for c, k in zip(columns, kinds, strict=True))),
+            escape_time=self.escape_time,
+            escape_level=self.escape,
+            outcome=self.outcome or Outcome.REACHED_T,
+            clock=self.flow.clock,
+            method=self.settings.method + (" in log(1 + t)" if self.log_time else ""),
+            rtol=self.settings.rtol,
+            atol=self.atol,
+            statistics=Statistics(
+                self.accepted,
+                self.rejected,
+                attempts * STAGES[self.settings.method],
+                self.stretches,
+                time.monotonic() - self.began,
+            ),
+        )

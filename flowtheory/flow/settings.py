@@ -1,0 +1,89 @@
+"""How accurately and for how long to integrate."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from flowtheory.errors import ParameterError
+from flowtheory.flow.field import TwoLayer
+
+Method = Literal["dopri8", "tsit5"]
+_FINEST = 1e-14
+_COARSEST = 1e-2
+_ATOL_FRACTION = 1e-3
+
+
+@dataclass(frozen=True)
+class Settings:
+    r"""Accuracy and budgets of an adaptive run.
+
+    A step is accepted when, for every neuron, the error of $(w_j, v_j)$ is at most
+    `rtol` $|(w_j, v_j)|$ + `atol`: relative, neuron by neuron, so the accuracy does not depend on
+    the initialization scale.
+
+    Attributes:
+        rtol: relative tolerance a step, in [1e-14, 1e-2].
+        atol: absolute tolerance; by default `rtol` times 1e-3 of the smallest start amplitude.
+        method: 'dopri8' (order 8) or 'tsit5' (order 5).
+        max_steps: budget of attempted steps over the whole run.
+        max_switches: budget of pattern switches; by default 2 n h + 100 (Assumption 1 needs at
+            most n h).
+        chunk: attempted steps between two visits of the host (progress, budgets).
+    """
+
+    rtol: float = 1e-10
+    atol: float | None = None
+    method: Method = "dopri8"
+    max_steps: int = 1_000_000
+    max_switches: int | None = None
+    chunk: int = 1000
+
+    def __post_init__(self) -> None:
+        if not _FINEST <= self.rtol <= _COARSEST:
+            raise ParameterError(
+                f"rtol is {self.rtol!r}",
+                expected=f"a number in [{_FINEST:g}, {_COARSEST:g}]",
+                fix="1e-10 (default), or 1e-13 for a reference run",
+            )
+        if self.method not in ("dopri8", "tsit5"):
+            raise ParameterError(
+                f"method is {self.method!r}", expected="'dopri8' or 'tsit5'", fix="leave it out"
+            )
+        for name in ("max_steps", "chunk"):
+            if getattr(self, name) < 1:
+                raise ParameterError(
+                    f"{name} is {getattr(self, name)!r}",
+                    expected="an integer >= 1",
+                    fix=f"leave {name} out",
+                )
+
+    def absolute(self, params: TwoLayer) -> float:
+        """The absolute tolerance for a run that starts at `params`.
+
+        Raises:
+            ParameterError: all parameters are zero, or `atol` is so large that the smallest
+                neuron would be integrated to less than `rtol`.
+        """
+        norms = np.sqrt(np.sum(np.asarray(params.W) ** 2, axis=1) + np.asarray(params.v) ** 2)
+        live = norms[norms > 0]
+        if live.size == 0:
+            raise ParameterError(
+                "all parameters are zero",
+                expected="a start with at least one nonzero neuron",
+                fix="zero is a stationary point of the flow: start at a scale eps > 0",
+            )
+        smallest = float(live.min())
+        if self.atol is None:
+            return self.rtol * _ATOL_FRACTION * smallest
+        if not (math.isfinite(self.atol) and 0 <= self.atol <= self.rtol * smallest):
+            raise ParameterError(
+                f"atol is {self.atol!r} and the smallest neuron starts at {smallest:.3g}",
+                expected=f"0 <= atol <= rtol * amplitude = {self.rtol * smallest:.3g}",
+                fix="leave atol out: the tolerance is relative, neuron by neuron",
+                more="a larger atol swallows the initialization: the run escapes at a wrong time",
+            )
+        return self.atol
