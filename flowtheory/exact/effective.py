@@ -39,6 +39,7 @@ _OUTCOMES = {
 }
 # Above this size the Gram matrix is not formed, and an event costs O(n D) instead of O(n).
 _GRAM_BYTES = 512 * 2**20
+_SMALL = 100_000
 
 
 def balanced(
@@ -101,9 +102,12 @@ def propagate(
     def carry(j: int) -> Any:
         return propagate_neuron(problem, w0[j], v0[j], pattern[j], grid, max_events)
 
+    # A thread costs more than it saves on a few small neurons.
+    workers = 1 if w0.shape[0] * x.size < _SMALL else (threads or _cores())
     results = []
-    with ThreadPoolExecutor(threads or _cores()) as pool:
-        for done, result in enumerate(pool.map(carry, range(len(w0))), start=1):
+    with ThreadPoolExecutor(workers) as pool:
+        carried = map(carry, range(len(w0))) if workers == 1 else pool.map(carry, range(len(w0)))
+        for done, result in enumerate(carried, start=1):
             results.append(result)
             if progress is not None:
                 progress(done, len(w0))

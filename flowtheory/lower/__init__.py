@@ -1,5 +1,6 @@
 """From SymPy to numbers: the only room that sees both SymPy and JAX."""
 
+from flowtheory.lower.gradient_flow import gradient_flow as gradient_flow
 from flowtheory.lower.lower import lower as lower
 from flowtheory.lower.networks import NetworkFunctions as NetworkFunctions
 from flowtheory.lower.networks import lower_field as lower_field

@@ -1,0 +1,75 @@
+"""Consoles, progress and the way errors are shown: shared by all commands."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
+
+from flowtheory.errors import FlowtheoryError
+
+USAGE = 2
+INTERRUPTED = 130
+
+
+def stdout() -> Console:
+    """Results go here; colour only on a terminal."""
+    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else 80, highlight=False)
+
+
+def stderr() -> Console:
+    """Progress, errors and notes go here, so that standard output stays clean for pipes."""
+    return Console(file=sys.stderr, highlight=False)
+
+
+@contextmanager
+def clear_errors(debug: bool) -> Iterator[None]:
+    """A user's mistake is one block of text and exit status 2; `--debug` shows the traceback."""
+    try:
+        yield
+    except FlowtheoryError as error:
+        if debug:
+            traceback.print_exc()
+        show_error(error)
+        raise typer.Exit(USAGE) from error
+    except KeyboardInterrupt as error:
+        stderr().print("interrupted: nothing was written")
+        raise typer.Exit(INTERRUPTED) from error
+
+
+def show_error(error: FlowtheoryError) -> None:
+    """The four beats of an error: wrong, expected, fix, more."""
+    console = stderr()
+    console.print(Text("error ", style="bold red") + Text(error.wrong), soft_wrap=True)
+    beats = (("expected", error.expected), ("fix", error.fix), ("more", error.more))
+    for beat, text in beats:
+        if text:
+            console.print(Text(f"  {beat:<9}", style="bold") + Text(text), soft_wrap=True)
+
+
+@contextmanager
+def progress_bar(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """A progress bar on standard error; its callback takes (what, done, total)."""
+    columns = (
+        TextColumn("{task.description:<34}"),
+        BarColumn(bar_width=20),
+        TextColumn("{task.completed}/{task.total}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    console = stderr()
+    with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as bar:
+        tasks: dict[str, int] = {}
+
+        def report(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=total)
+            bar.update(tasks[what], completed=done, total=total)  # type: ignore[arg-type]
+
+        yield report

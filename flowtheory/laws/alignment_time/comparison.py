@@ -1,0 +1,112 @@
+r"""Holding one batch of neurons against the bounds that apply to each of them.
+
+Everything is dimensionless ($T X_{min}$ against the bound times $X_{min}$), for $V_+$ neurons; the
+mirror problem covers $V_-$.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from flowtheory.data import Case
+from flowtheory.exact import propagate
+from flowtheory.judge import Evidence
+from flowtheory.laws.alignment_time import formulas
+from flowtheory.measure import AlignmentTimes, Cone, alignment_times
+
+PARTS = ("a", "b", "c")
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Measured T X_min and the applicable bound, per neuron, with the part of the theorem."""
+
+    case: Case
+    times: AlignmentTimes
+    measured: Float[np.ndarray, " h"]
+    predicted: Float[np.ndarray, " h"]
+    part: np.ndarray
+
+    def worst_row(
+        self, experiment: str, part: str, seed: int | None, note: str = ""
+    ) -> Evidence | None:
+        """The neuron with the largest ratio among those to which `part` applies."""
+        chosen = np.flatnonzero((self.part == part) & np.isfinite(self.measured))
+        if not chosen.size:
+            return None
+        j = chosen[np.argmax(self.measured[chosen] / self.predicted[chosen])]
+        return self._row(experiment, j, self.predicted[j], seed, note or f"part {part}")
+
+    def row_of(self, experiment: str, predicted: float, seed: int | None = None) -> Evidence:
+        """The slowest neuron against a prediction of T X_min."""
+        finite = np.where(np.isfinite(self.measured), self.measured, -np.inf)
+        return self._row(experiment, int(np.argmax(finite)), predicted, seed, "")
+
+    def _row(
+        self, experiment: str, j: int, predicted: float, seed: int | None, note: str
+    ) -> Evidence:
+        data = self.case.data
+        return Evidence(
+            experiment,
+            self.case.family,
+            data.n,
+            data.mu,
+            self.case.h,
+            0.0,
+            seed,
+            float(predicted),
+            float(self.measured[j]),
+            note=note,
+            **self.times.counts,
+        )
+
+
+def align(case: Case, *, delta: float = 1e-3) -> AlignmentTimes:
+    """Alignment times of the case's neurons (v > 0, balanced) under the effective flow."""
+    data = case.data
+    paths = propagate(data.x, data.y, case.w0, active=case.active)
+    return alignment_times(paths, data.y, delta=delta)
+
+
+def compare(case: Case) -> Comparison:
+    """Propagate and compare each neuron with its part of the sharp theorem.
+
+    Parts: (a) any start outside S_-; (b) phi(0) >= 0, or the neuron dies; (c) a start in S_-, with
+    the time spent there added. Neurons that start dead are left out (NaN).
+    """
+    data, times = case.data, align(case)
+    started_dead = ~case.active.any(axis=1)
+    in_repelling_cone = (case.active == (data.y < 0)).all(axis=1) & ~started_dead
+    dies = np.array([cone is Cone.DEAD for cone in times.cone])
+    part = np.where(in_repelling_cone, "c", np.where(dies | (times.first_phi >= 0), "b", "a"))
+    plain = float(formulas.bound(data.mu))
+    predicted = np.where(part == "b", float(formulas.rising_bound(data.mu)), plain)
+    if in_repelling_cone.any():
+        angle = _angle_to(case.w0[in_repelling_cone], data.x_minus)
+        extra = formulas.repeller_term(angle, np.linalg.norm(data.x_minus))
+        predicted[in_repelling_cone] += extra * data.x_min
+    measured = np.where(started_dead, np.nan, times.pattern * data.x_min)
+    return Comparison(case, times, measured, predicted, part)
+
+
+def a_posteriori(comparison: Comparison) -> Float[np.ndarray, " h"]:
+    """The bounds with X_min replaced by the least |a| that the neuron visited."""
+    scale = comparison.case.data.x_min / comparison.times.slowest_rate
+    plain = np.where(
+        comparison.part == "b",
+        float(formulas.rising_bound(comparison.case.data.mu)),
+        float(formulas.bound(comparison.case.data.mu)),
+    )
+    return comparison.predicted - plain + plain * scale
+
+
+def _angle_to(w: np.ndarray, axis: np.ndarray) -> np.ndarray:
+    """Angle between rows and an axis, accurate for small angles."""
+    unit = axis / np.linalg.norm(axis)
+    rows = w / np.linalg.norm(w, axis=1, keepdims=True)
+    along = rows @ unit
+    across = np.linalg.norm(rows - along[:, None] * unit, axis=1)
+    return np.arctan2(across, along)

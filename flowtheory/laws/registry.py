@@ -1,0 +1,23 @@
+"""All laws by name. A new law is one file (or package) and one row here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from flowtheory.errors import unknown_name
+from flowtheory.laws.alignment_time import LAW as ALIGNMENT_TIME
+from flowtheory.laws.record import Law
+
+LAWS: Mapping[str, Law] = MappingProxyType({law.name: law for law in (ALIGNMENT_TIME,)})
+
+
+def get_law(name: str) -> Law:
+    """The law registered as `name`.
+
+    Raises:
+        UnknownNameError: no such law; the message lists the known ones.
+    """
+    if name not in LAWS:
+        raise unknown_name("law", name, LAWS, more="flowtheory laws")
+    return LAWS[name]
