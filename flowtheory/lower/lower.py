@@ -52,8 +52,8 @@ def lower(
         >>> net = two_layer("relu")                                          # doctest: +SKIP
         >>> outputs = lower(net.output, (W, v, x), outputs=(SAMPLE,))        # doctest: +SKIP
     """
+    check(expr, arguments, outputs)
     ready = separate(contract(stabilise(expr)), outputs)
-    check(ready, arguments, outputs)
 
     def function(*arrays: Any) -> Float[Array, ...]:
         return jnp.asarray(_align(_bind(arguments, arrays).visit(ready), tuple(outputs)))

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from sympy import Add, Function, Integer, Mul, Pow, S, exp, log
+from sympy import Add, Integer, Mul, Pow, exp, log
 
-from flowtheory.symbolic.expression import Expr
+from flowtheory.symbolic.expression import Expr, Head
 from flowtheory.symbolic.index import rebuild
 
 
-class Softplus(Function):
+class Softplus(Head):
     r"""$\ln(1 + e^z)$."""
 
     nargs = 1
 
 
-class Sigmoid(Function):
+class Sigmoid(Head):
     r"""$1/(1 + e^{-z})$."""
 
     nargs = 1
@@ -33,9 +33,10 @@ def stabilise(expr: Expr) -> Expr:
     new = rebuild(expr, map(stabilise, expr.args))
     if isinstance(new, log) and (z := _one_plus_exp(new.args[0])) is not None:
         return Softplus(z)
-    if isinstance(new, Mul | Pow):
-        return _sigmoids(new)
-    return new
+    if isinstance(new, Pow) and new.exp.is_Integer and new.exp < 0:
+        z = _one_plus_exp(new.base)
+        return new if z is None else Sigmoid(-z) ** (-new.exp)
+    return _absorb(new) if isinstance(new, Mul) else new
 
 
 def _one_plus_exp(expr: Expr) -> Expr | None:
@@ -46,23 +47,16 @@ def _one_plus_exp(expr: Expr) -> Expr | None:
     return None
 
 
-def _sigmoids(expr: Expr) -> Expr:
-    r"""$e^{kz} (1 + e^z)^{-m} = s(z)^k s(-z)^{m-k}$ for integers $0 \le k \le m$."""
-    factors = list(Mul.make_args(expr))
-    for factor in factors:
-        base, power = factor.as_base_exp()
-        z = _one_plus_exp(base)
-        if z is None or not (power.is_Integer and power < 0):
+def _absorb(product: Expr) -> Expr:
+    r"""$e^{kz} s(-z)^m = s(z)^k s(-z)^{m-k}$, $s$ the sigmoid, for integers $0 < k \le m$."""
+    powers = [f.as_base_exp() for f in product.args]
+    for factor in product.args:
+        if not isinstance(factor, exp):
             continue
-        rest = [other for other in factors if other is not factor]
-        numerator = next((f for f in rest if isinstance(f, exp) and _multiple(f, z, -power)), None)
-        k = numerator.args[0] / z if numerator is not None else S.Zero
-        others = [other for other in rest if other is not numerator]
-        return _sigmoids(Mul(*others) * Sigmoid(z) ** k * Sigmoid(-z) ** (-power - k))
-    return expr
-
-
-def _multiple(factor: Expr, z: Expr, highest: Expr) -> bool:
-    r"""Whether `factor` is $e^{kz}$ with an integer $0 < k \le$ `highest`."""
-    k = factor.args[0] / z
-    return isinstance(k, Integer) and 0 < k <= highest
+        for base, m in powers:
+            k = factor.args[0] / -base.args[0] if isinstance(base, Sigmoid) else None
+            if isinstance(k, Integer) and 0 < k <= m:
+                z = -base.args[0]
+                absorbed = product / factor / base**k * Sigmoid(z) ** k
+                return _absorb(absorbed) if isinstance(absorbed, Mul) else absorbed
+    return product

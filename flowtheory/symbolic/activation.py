@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sympy import Number, S, Symbol, sympify, tanh
+from sympy import S, Symbol, sympify, tanh
 from sympy.core.function import ArgumentIndexError
 
 from flowtheory.errors import ParameterError, unknown_name
@@ -32,7 +32,7 @@ class Ramp(Head):
     @classmethod
     def eval(cls, z: Expr, a: Expr, k: Expr) -> Expr | None:
         """Numbers are evaluated."""
-        if isinstance(z, Number):
+        if z.is_number and z.is_positive is not None:
             return z if z.is_positive else a * z
         return None
 
@@ -65,8 +65,8 @@ class Step(Head):
     @classmethod
     def eval(cls, z: Expr, a: Expr, k: Expr) -> Expr | None:
         """Numbers are evaluated."""
-        if isinstance(z, Number):
-            return S.One if z.is_positive else a if z.is_negative else k
+        if z.is_number and None not in (z.is_positive, z.is_zero):
+            return S.One if z.is_positive else k if z.is_zero else a
         return None
 
     def fdiff(self, argindex: int = 1) -> Expr:

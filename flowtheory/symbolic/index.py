@@ -13,6 +13,7 @@ from typing import Any
 
 from sympy import Basic, Integer, Sum, Symbol
 
+from flowtheory.errors import ParameterError
 from flowtheory.symbolic.expression import Expr, Indexed, IndexedBase
 
 # Letters by size; any other size falls back to its own lower-case name with a number.
@@ -42,7 +43,14 @@ def sum_over(body: Expr, *axes: tuple[Symbol, Expr]) -> Expr:
 
 
 def axes_of(expr: Sum) -> tuple[tuple[Symbol, Expr], ...]:
-    """The (index, size) pairs that a `Sum` runs over."""
+    """The (index, size) pairs that a `Sum` runs over; a part of an axis is refused."""
+    for limit in expr.limits:
+        if len(limit) != 3 or limit[1] != 1:
+            raise ParameterError(
+                f"{expr} does not run over a whole axis",
+                expected="sums from 1 to a size",
+                fix="write it with `sum_over`",
+            )
     return tuple((limit[0], limit[2]) for limit in expr.limits)
 
 

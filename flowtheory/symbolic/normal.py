@@ -1,7 +1,7 @@
 r"""A normal form for sums of products, which decides equality of index-notation expressions.
 
-Everything is multiplied out to $\sum_{i,j,\dots}$ of products, deltas are eliminated, and bound
-indices get canonical names: of all assignments of names to the bound indices of equal size, the
+Everything is multiplied out to sums of products, deltas are eliminated, and bound indices get
+canonical names: of all assignments of names to the bound indices of equal size, the
 one whose product sorts first. Functions and non-integer powers are atoms with arguments in normal
 form. Expressions with equal normal forms are equal; the converse holds for polynomials in the
 atoms, except that equal multiple sums over equal sizes *inside* an atom may be missed.
@@ -92,12 +92,29 @@ def _canonical(term: _Term) -> Expr:
     body, axes = _eliminate_deltas(Mul(*term.factors), list(term.axes))
     used = body.free_symbols
     multiplicity = Mul(*(extent for i, extent in axes if i not in used))
-    axes = [(i, extent) for i, extent in axes if i in used]
-    outside = [f for f in Mul.make_args(body) if not any(i in f.free_symbols for i, _ in axes)]
-    inside = [f for f in Mul.make_args(body) if any(i in f.free_symbols for i, _ in axes)]
-    if not axes:
-        return multiplicity * body
-    return multiplicity * Mul(*outside) * _name_bound(Mul(*inside), axes)
+    bound = [(i, extent) for i, extent in axes if i in used]
+    groups = _connected(list(Mul.make_args(body)), bound)
+    return multiplicity * Mul(*(_name_bound(Mul(*part), own) for part, own in groups))
+
+
+def _connected(
+    factors: list[Expr], axes: list[tuple[Symbol, Expr]]
+) -> list[tuple[list[Expr], list[tuple[Symbol, Expr]]]]:
+    """Groups of factors that share bound indices: a sum of a product is the product of the groups.
+
+    Names are then permuted within a group only, which keeps powers of sums cheap.
+    """
+    groups: list[tuple[list[Expr], list[tuple[Symbol, Expr]]]] = []
+    for factor in factors:
+        part, own = [factor], [axis for axis in axes if axis[0] in factor.free_symbols]
+        apart = []
+        for group in groups:
+            if set(group[1]) & set(own):
+                part, own = group[0] + part, list(dict.fromkeys(group[1] + own))
+            else:
+                apart.append(group)
+        groups = [*apart, (part, own)]
+    return groups
 
 
 def _eliminate_deltas(
@@ -121,6 +138,8 @@ def _name_bound(body: Expr, axes: list[tuple[Symbol, Expr]]) -> Expr:
 
     Names carry the nesting height, so that those of a nested sum never clash with the outer ones.
     """
+    if not axes:
+        return body
     height = 1 + max((_height(node) for node in body.atoms(Sum)), default=0)
     sizes = sorted({extent for _, extent in axes}, key=str)
     groups = [[i for i, extent in axes if extent == s] for s in sizes]

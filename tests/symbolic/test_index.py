@@ -1,0 +1,61 @@
+import sympy as sp
+
+from flowtheory.symbolic.index import (
+    free_axes,
+    fresh,
+    index,
+    separate,
+    size,
+    substitute,
+    sum_over,
+    tensor,
+    tidy,
+)
+
+h, D, n = size("h"), size("D"), size("n")
+j, k, p, q, i = map(index, "jkpqi")
+W, x = tensor("W", h, D), tensor("x", n, D)
+
+
+def test_substitution_replaces_free_indices_only():
+    expr = W[j, p] * sum_over(W[j, p], (p, D))
+    assert substitute(expr, {p: q}) == W[j, q] * sum_over(W[j, p], (p, D))
+
+
+def test_substitution_does_not_capture():
+    expr = sum_over(W[j, p] * x[i, q], (p, D))
+    result = substitute(expr, {q: p})
+    (limit,) = result.limits
+    assert limit[0] != p
+    assert result.function == W[j, limit[0]] * x[i, p]
+
+
+def test_substitution_swaps_indices_at_once():
+    assert substitute(W[j, p] * x[i, q], {p: q, q: p}) == W[j, q] * x[i, p]
+
+
+def test_separate_makes_nested_sums_distinct_and_avoids():
+    nested = sum_over(W[j, p] * sum_over(W[k, p], (p, D)), (p, D))
+    result = separate(nested, {p})
+    bound = [limit[0] for node in result.atoms(sp.Sum) for limit in node.limits]
+    assert len(set(bound)) == 2
+    assert p not in bound
+
+
+def test_tidy_uses_the_first_free_letter():
+    odd = index("weird")
+    assert tidy(sum_over(W[j, odd], (odd, D))) == sum_over(W[j, p], (p, D))
+    assert tidy(W[j, p] * sum_over(W[k, odd] * W[k, p], (odd, D))) == W[j, p] * sum_over(
+        W[k, q] * W[k, p], (q, D)
+    )
+
+
+def test_fresh_falls_back_to_numbers_for_unknown_sizes():
+    width = size("m")
+    first = fresh(width, ())
+    assert fresh(width, {first}) != first
+
+
+def test_free_axes_know_their_sizes():
+    expr = x[i, p] * sum_over(W[j, q], (q, D))
+    assert free_axes(expr) == {i: n, p: D, j: h}
