@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -10,7 +10,7 @@ import typer
 from flowtheory.cli.console import clear_errors
 
 
-class Format(str, Enum):
+class Format(StrEnum):
     """How a derivation is printed."""
 
     TEXT = "text"

@@ -8,6 +8,7 @@ $R \sum|x - \bar x| / \sum (x - \bar x)^2$, and that is added to the interval.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -38,6 +39,8 @@ class Fit:
     @property
     def verdict(self) -> Verdict:
         """AGREES if the interval holds the prediction and none of the named alternatives."""
+        if not np.isfinite([self.low, self.high]).all():
+            return Verdict.INCONCLUSIVE
         if not self.contains(self.predicted):
             return Verdict.DISAGREES
         if any(self.contains(slope) for _, slope in self.alternatives):
@@ -74,11 +77,14 @@ def fit_slope(
             expected="at least 3 distinct, finite points",
             fix="widen the range of the sweep, or drop censored points and say so",
         )
-    line = stats.linregress(x, y)
+    line: Any = stats.linregress(x, y)
     spread = x - x.mean()
     bias = remainder * np.abs(spread).sum() / (spread @ spread)
     # Rounding of the ordinates limits a fit to noise-free data.
     floor = 4 * np.finfo(float).eps * np.abs(y).max() / np.abs(spread).max()
-    half = stats.t.ppf(0.5 + LEVEL / 2, x.size - 2) * line.stderr + bias + floor
+    # linregress divides 0 by 0 for constant ordinates, which scatter not at all.
+    scatter = line.stderr if np.ptp(y) > 0 else 0.0
+    half = stats.t.ppf(0.5 + LEVEL / 2, x.size - 2) * scatter + bias + floor
     slope = float(line.slope)
-    return Fit(name, slope, slope - half, slope + half, predicted, alternatives, x.size)
+    low, high = float(slope - half), float(slope + half)
+    return Fit(name, slope, low, high, predicted, alternatives, x.size)

@@ -13,6 +13,7 @@ $\mu$ while a neuron waits at a partial sum, which reads as a false plateau.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -35,17 +36,28 @@ class Cone(Enum):
 class Paths(Protocol):
     """What is read of a run: the switches, and the first and last cell (see `exact`)."""
 
-    outcome: tuple[Outcome, ...]
-    offsets: Int[np.ndarray, " h+1"]
-    time: Float[np.ndarray, " events"]
-    alpha: Float[np.ndarray, " events"]
-    phi: Float[np.ndarray, " events"]
-    initial_alpha: Float[np.ndarray, " h"]
-    initial_phi: Float[np.ndarray, " h"]
-    final_alpha: Float[np.ndarray, " h"]
-    final_phi: Float[np.ndarray, " h"]
-    final_ratio: Float[np.ndarray, " h"]
-    multipliers: Float[np.ndarray, "h n"]
+    @property
+    def outcome(self) -> tuple[Outcome, ...]: ...  # noqa: D102
+    @property
+    def offsets(self) -> Int[np.ndarray, " h+1"]: ...  # noqa: D102
+    @property
+    def time(self) -> Float[np.ndarray, " events"]: ...  # noqa: D102
+    @property
+    def alpha(self) -> Float[np.ndarray, " events"]: ...  # noqa: D102
+    @property
+    def phi(self) -> Float[np.ndarray, " events"]: ...  # noqa: D102
+    @property
+    def initial_alpha(self) -> Float[np.ndarray, " h"]: ...  # noqa: D102
+    @property
+    def initial_phi(self) -> Float[np.ndarray, " h"]: ...  # noqa: D102
+    @property
+    def final_alpha(self) -> Float[np.ndarray, " h"]: ...  # noqa: D102
+    @property
+    def final_phi(self) -> Float[np.ndarray, " h"]: ...  # noqa: D102
+    @property
+    def final_ratio(self) -> Float[np.ndarray, " h"]: ...  # noqa: D102
+    @property
+    def multipliers(self) -> Float[np.ndarray, "h n"]: ...  # noqa: D102
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,17 +151,24 @@ def alignment_times(
 def _cones(paths: Paths, labels: np.ndarray) -> tuple[Cone, ...]:
     own = np.sign(paths.final_ratio)[:, None] * labels > 0
     active = paths.multipliers == 1.0
-    dead = ~(paths.multipliers > 0).any(axis=1)
-    in_own = (active == own).all(axis=1) & ((paths.multipliers == 0) | active).all(axis=1)
+    dead: np.ndarray = np.all(paths.multipliers == 0, axis=1)
+    unambiguous = (paths.multipliers == 0) | active
+    in_own: np.ndarray = np.all((active == own) & unambiguous, axis=1)
     return tuple(
-        Cone.DEAD if d else (Cone.OWN if o else Cone.OTHER)
-        for d, o in zip(dead, in_own, strict=True)
+        Cone.DEAD if dead[j] else Cone.OWN if in_own[j] else Cone.OTHER for j in range(len(dead))
     )
 
 
-def _per_neuron(paths, censored, cone, delta, last, measure) -> np.ndarray:
+def _per_neuron(
+    paths: Paths,
+    censored: np.ndarray,
+    cone: tuple[Cone, ...],
+    delta: float,
+    last: np.ndarray,
+    measure: Callable[[Paths, int, float, float], float],
+) -> np.ndarray:
     times = np.full(censored.size, np.nan)
-    for j in np.flatnonzero(~censored):
+    for j in np.flatnonzero(~censored).tolist():
         if cone[j] is not Cone.DEAD and paths.final_alpha[j] > 0:
             times[j] = measure(paths, j, delta, last[j])
     return times

@@ -16,6 +16,7 @@ from flowtheory.flow import (
 from flowtheory.judge import Evidence, judge_equality, judge_upper_bound
 from flowtheory.laws.alignment_time import formulas
 from flowtheory.laws.record import ExperimentResult, Settings
+from flowtheory.laws.rows import evidence
 from flowtheory.lower import gradient_flow
 from flowtheory.measure import max_margin
 
@@ -45,10 +46,8 @@ def after_alignment(settings: Settings) -> ExperimentResult:
     decay = _decay_rows(late, data)
     rank = _rank_row(late, data)
     peak = float(np.max(late["stable_rank"][late.loss < 0.5 * data.n]))
-    two = Evidence(
-        "stable rank", data.name, data.n, data.mu, 6, EPS, settings.seed, 2.0 + EPS, peak,
-        live=6, note="largest stable rank after the loss has halved; limit at most 2",
-    )  # fmt: skip
+    note = "largest stable rank after the loss has halved; limit at most 2"
+    two = evidence("stable rank", data, 2.0 + EPS, peak, h=6, eps=EPS, note=note)
     findings = (
         judge_upper_bound("L(t) <= L(t2)/(L(t2) alpha (t - t2) + 1) after alignment", decay),
         judge_equality("stable rank tends to its closed form", [rank], RANK_TOLERANCE),
@@ -83,21 +82,8 @@ def _decay_rows(late: Trajectory, data: LabelledData) -> list[Evidence]:
         bound = late.loss[first] / (
             late.loss[first] * alpha * (late.times[k] - late.times[first]) + 1
         )
-        rows.append(
-            Evidence(
-                "O(1/t)",
-                data.name,
-                data.n,
-                data.mu,
-                6,
-                EPS,
-                None,
-                float(bound),
-                float(late.loss[k]),
-                live=6,
-                note=f"t = {late.times[k]:.4g}",
-            )  # fmt: skip
-        )
+        note = f"t = {late.times[k]:.4g}"
+        rows.append(evidence("O(1/t)", data, bound, late.loss[k], h=6, eps=EPS, note=note))
     return rows
 
 
@@ -105,7 +91,7 @@ def _rank_row(late: Trajectory, data: LabelledData) -> Evidence:
     u_plus, g_plus = max_margin(data.x[data.y > 0])
     u_minus, g_minus = max_margin(data.x[data.y < 0])
     limit = float(formulas.stable_rank_limit(u_plus @ u_minus, g_plus, g_minus))
-    return Evidence(
-        "stable rank limit", data.name, data.n, data.mu, 6, EPS, None, limit,
-        float(late["stable_rank"][-1]), live=6, note=f"at t = {late.t_end:.3g}",
-    )  # fmt: skip
+    note = f"at t = {late.t_end:.3g}"
+    return evidence(
+        "stable rank limit", data, limit, late["stable_rank"][-1], h=6, eps=EPS, note=note
+    )

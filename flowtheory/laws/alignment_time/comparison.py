@@ -15,6 +15,7 @@ from flowtheory.data import Case
 from flowtheory.exact import propagate
 from flowtheory.judge import Evidence
 from flowtheory.laws.alignment_time import formulas
+from flowtheory.laws.rows import evidence
 from flowtheory.measure import AlignmentTimes, Cone, alignment_times
 
 PARTS = ("a", "b", "c")
@@ -30,37 +31,36 @@ class Comparison:
     predicted: Float[np.ndarray, " h"]
     part: np.ndarray
 
-    def worst_row(
-        self, experiment: str, part: str, seed: int | None, note: str = ""
+    def row(
+        self,
+        experiment: str,
+        *,
+        part: str | None = None,
+        predicted: Float[np.ndarray, " h"] | float | None = None,
+        seed: int | None = None,
+        note: str = "",
     ) -> Evidence | None:
-        """The neuron with the largest ratio among those to which `part` applies."""
-        chosen = np.flatnonzero((self.part == part) & np.isfinite(self.measured))
-        if not chosen.size:
+        """The neuron with the largest ratio, among those to which `part` applies (None: all).
+
+        `predicted` replaces the theorem's bound; None if no neuron qualifies.
+        """
+        bound = np.broadcast_to(self.predicted if predicted is None else predicted, self.part.shape)
+        chosen = np.isfinite(self.measured)
+        if part is not None:
+            chosen = chosen & (self.part == part)
+        if not chosen.any():
             return None
-        j = chosen[np.argmax(self.measured[chosen] / self.predicted[chosen])]
-        return self._row(experiment, j, self.predicted[j], seed, note or f"part {part}")
-
-    def row_of(self, experiment: str, predicted: float, seed: int | None = None) -> Evidence:
-        """The slowest neuron against a prediction of T X_min."""
-        finite = np.where(np.isfinite(self.measured), self.measured, -np.inf)
-        return self._row(experiment, int(np.argmax(finite)), predicted, seed, "")
-
-    def _row(
-        self, experiment: str, j: int, predicted: float, seed: int | None, note: str
-    ) -> Evidence:
-        data = self.case.data
-        return Evidence(
+        j = int(np.argmax(np.where(chosen, self.measured, -np.inf) / bound))
+        return evidence(
             experiment,
-            self.case.family,
-            data.n,
-            data.mu,
-            self.case.h,
-            0.0,
-            seed,
-            float(predicted),
-            float(self.measured[j]),
-            note=note,
-            **self.times.counts,
+            self.case.data,
+            bound[j],
+            self.measured[j],
+            family=self.case.family,
+            h=self.case.h,
+            seed=seed,
+            counts=self.times.counts,
+            note=note or (f"part {part}" if part else ""),
         )
 
 

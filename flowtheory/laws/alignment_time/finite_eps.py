@@ -16,6 +16,7 @@ from flowtheory.judge import (
 )
 from flowtheory.laws.alignment_time import formulas
 from flowtheory.laws.record import ExperimentResult, Settings
+from flowtheory.laws.rows import evidence
 from flowtheory.lower import gradient_flow
 
 MU = 0.1
@@ -32,9 +33,8 @@ def finite_eps(settings: Settings) -> ExperimentResult:
         runs.append(_run(float(eps), "exponential"))
         settings.progress("full flow at finite eps", k + 1, len(scales) + 2)
     exact = float(formulas.two_points_time(MU))
-    rows = [
-        _row(run, float(eps), exact, "exponential") for run, eps in zip(runs, scales, strict=True)
-    ]
+    pairs = [(run, float(eps)) for run, eps in zip(runs, scales, strict=True)]
+    rows = [_row(run, eps, exact, "exponential loss") for run, eps in pairs]
     shift = np.array([row.measured - exact for row in rows])
     fit = fit_slope(
         np.log(scales),
@@ -47,7 +47,7 @@ def finite_eps(settings: Settings) -> ExperimentResult:
     for k, (loss, factor) in enumerate((("logistic", 2.0), ("two_logistic", 1.0))):
         clocks.append(_row(_run(1e-6, loss), 1e-6, factor * exact, f"{loss} loss"))
         settings.progress("full flow at finite eps", len(scales) + k + 1, len(scales) + 2)
-    drifts = [_drift_row(run, float(eps)) for run, eps in zip(runs, scales, strict=True)]
+    drifts = [_drift_row(run, eps) for run, eps in pairs]
     findings = (
         judge_fit(fit.name, fit, "published: O(eps)"),
         judge_equality("the logistic loss doubles all times, 2*logistic keeps them", clocks, 1e-7),
@@ -71,35 +71,18 @@ def _run(eps: float, loss: str) -> Trajectory:
 def _row(run: Trajectory, eps: float, predicted: float, note: str) -> Evidence:
     times = run.switches.time[run.switches.neuron == 0]
     measured = float(times[-1]) if run.outcome.ok and times.size else float("nan")
-    return Evidence(
-        "finite-eps",
-        "two-points + fast neuron",
-        2,
-        MU,
-        2,
-        eps,
-        None,
-        predicted,
-        measured,
-        live=2,
-        note=note,
-    )
+    return _evidence("finite-eps", eps, predicted, measured, note)
 
 
 def _drift_row(run: Trajectory, eps: float) -> Evidence:
     params = run.saved_params()
     size = np.sum(params.W**2, axis=2)
     drift = float(np.max(np.abs(params.v**2 - size) / size))
-    return Evidence(
-        "balancedness",
-        "two-points + fast neuron",
-        2,
-        MU,
-        2,
-        eps,
-        None,
-        DRIFT,
-        drift,
-        live=2,
-        note="largest |v^2 - |w|^2|/|w|^2 over saved times",
-    )
+    note = "largest |v^2 - |w|^2|/|w|^2 over saved times"
+    return _evidence("balancedness", eps, DRIFT, drift, note)
+
+
+def _evidence(experiment: str, eps: float, predicted: float, measured: float, note: str):
+    data = family("two-points")(mu=MU).data
+    name = "two-points + fast neuron"
+    return evidence(experiment, data, predicted, measured, family=name, h=2, eps=eps, note=note)

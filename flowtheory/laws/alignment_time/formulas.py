@@ -42,8 +42,8 @@ TWO_POINTS = sp.acosh(1 / mu)
 FOUR_POINTS = 2 * sp.asinh(sp.sqrt((1 - mu) / 2) / mu)
 CLASS_SUM = sp.sqrt(n * (1 + mu * (n - 1)))  # |x_+| of n unit data with all cosines mu
 IN_CONE = sp.log(sp.tan(theta_0 / 2) / sp.tan(theta_f / 2)) / x_plus
-# An isotropic start has <w, x_i> of order |x_i|/sqrt(D), the largest of n of them sqrt(2 ln n) times
-# that, and the field closes it at rate mu n: a scaling, with a prefactor of order 1.
+# An isotropic start has <w, x_i> of order |x_i|/sqrt(D), the largest of n of them sqrt(2 ln n)
+# times that, and the field closes it at rate mu n: a scaling, with a prefactor of order 1.
 TYPICAL = sp.sqrt(2 * sp.log(n) / dimension) / (mu * n)
 RATE_ALPHA = (mu * x_min) ** 2 / (32 * x_max)
 STABLE_RANK = 2 / (1 + sp.sqrt(1 - 4 * (1 - c**2) * g_plus * g_minus / (g_plus + g_minus) ** 2))

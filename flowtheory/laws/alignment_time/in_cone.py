@@ -18,6 +18,7 @@ from flowtheory.exact import propagate
 from flowtheory.judge import Evidence, fit_slope, judge_equality, judge_fit
 from flowtheory.laws.alignment_time import formulas
 from flowtheory.laws.record import ExperimentResult, Settings
+from flowtheory.laws.rows import evidence
 
 THETA_0 = math.pi / 3
 DELTA = 1e-3
@@ -66,17 +67,8 @@ def _time_to_cosine(case: Case) -> float:
 
 def _row(case: Case, mu: float, measured: float) -> Evidence:
     n = case.data.n
-    predicted = formulas.in_cone_time(THETA_0, math.acos(1 - DELTA), formulas.class_sum(n, mu))
-    return Evidence(
-        "in-cone",
-        case.family,
-        n,
-        mu,
-        case.h,
-        0.0,
-        None,
-        MEAN.from_reference(float(predicted), n),
-        measured,
-        live=1,
-        note=f"clock: {MEAN}",
+    reference = formulas.in_cone_time(THETA_0, math.acos(1 - DELTA), formulas.class_sum(n, mu))
+    predicted = MEAN.from_reference(float(reference), n)
+    return evidence(
+        "in-cone", case.data, predicted, measured, family=case.family, note=f"clock: {MEAN}"
     )

@@ -15,6 +15,7 @@ from flowtheory.judge import Evidence, judge_upper_bound
 from flowtheory.laws.alignment_time import formulas
 from flowtheory.laws.alignment_time.comparison import Comparison, a_posteriori, align, compare
 from flowtheory.laws.record import ExperimentResult, Settings
+from flowtheory.laws.rows import evidence
 
 _LEVELS = (0.02, 0.05, 0.1, 0.2)
 
@@ -25,21 +26,27 @@ def real_data(settings: Settings) -> ExperimentResult:
         return ExperimentResult(summary={"skipped": "synthetic data only (--data synthetic)"})
     h = settings.effort.pick(12, 24, 200)
     subsets = _subsets(settings)
-    worst, informed, typical = [], [], []
+    worst: list[Evidence | None] = []
+    informed: list[Evidence | None] = []
+    typical: list[Evidence] = []
     for k, (data, note) in enumerate(subsets):
         comparison = compare(gaussian_starts(data, h=h, seed=settings.seed, family=data.name))
-        worst.append(_row("real", comparison, comparison.predicted, note))
-        informed.append(_row("real, a posteriori", comparison, a_posteriori(comparison), note))
+        worst.append(comparison.row("real", note=note))
+        informed.append(
+            comparison.row("real, a posteriori", predicted=a_posteriori(comparison), note=note)
+        )
         typical.append(_typical(comparison, note))
         settings.progress("real images", k + 1, len(subsets) + 1)
     whole = _whole(settings, h)
+    below = [row for row in worst if row is not None]
+    below_informed = [row for row in informed if row is not None]
     settings.progress("real images", len(subsets) + 1, len(subsets) + 1)
     findings = (
-        judge_upper_bound("real images: T X_min below its bound", worst),
-        judge_upper_bound("real images: T below the a-posteriori bound", informed),
+        judge_upper_bound("real images: T X_min below its bound", below),
+        judge_upper_bound("real images: T below the a-posteriori bound", below_informed),
     )
     return ExperimentResult(
-        tuple(worst + informed + typical),
+        tuple(below + below_informed + typical),
         findings=findings,
         summary={"whole": whole},
     )
@@ -71,26 +78,6 @@ def _subsets(settings: Settings) -> list[tuple[LabelledData, str]]:
     return found
 
 
-def _row(name: str, comparison: Comparison, predicted: np.ndarray, note: str) -> Evidence:
-    """The neuron with the worst ratio."""
-    ratio = np.where(np.isfinite(comparison.measured), comparison.measured / predicted, -np.inf)
-    j = int(np.argmax(ratio))
-    data = comparison.case.data
-    return Evidence(
-        name,
-        data.name,
-        data.n,
-        data.mu,
-        comparison.case.h,
-        0.0,
-        None,
-        float(predicted[j]),
-        float(comparison.measured[j]),
-        note=note,
-        **comparison.times.counts,
-    )
-
-
 def _typical(comparison: Comparison, note: str) -> Evidence:
     """The median time against the typical-time scaling at the mean cosine and mean norm."""
     data, times = comparison.case.data, comparison.times
@@ -98,18 +85,14 @@ def _typical(comparison: Comparison, note: str) -> Evidence:
     mean_cosine = float((np.sum(np.sum(unit, axis=0) ** 2) - data.n) / (data.n * (data.n - 1)))
     scale = float(formulas.typical_time(data.n, mean_cosine, data.dimension))
     to_dimensionless = data.x_min / float(np.mean(data.norms))
-    return Evidence(
+    return evidence(
         "real, typical time",
-        data.name,
-        data.n,
-        data.mu,
-        comparison.case.h,
-        0.0,
-        None,
+        data,
         scale * to_dimensionless,
         times.quantiles("pattern")["median"] * data.x_min,
+        h=comparison.case.h,
+        counts=times.counts,
         note=f"{note}; median neuron, mean cosine {mean_cosine:.3f}",
-        **times.counts,
     )
 
 
