@@ -1,0 +1,143 @@
+"""Writes the parts of the documentation that are derived from the package.
+
+    uv run python scripts/generate_docs.py [PATH ...]
+
+writes docs/cli.md, docs/outcomes.md, docs/api/*.md and the table of laws in README.md and
+docs/laws/index.md, or those of them whose path
+begins with a PATH. tests/test_docs.py fails while any of them is stale.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flowtheory.laws.record import Law, Statement
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "flowtheory"
+NOTICE = "<!-- Written by scripts/generate_docs.py; do not edit. -->\n"
+LAWS_BEGIN, LAWS_END = "<!-- laws:begin -->", "<!-- laws:end -->"
+
+
+def cli_page() -> str:
+    """The help of every command, as the command prints it."""
+    from typer.core import TyperGroup
+    from typer.main import get_command
+    from typer.testing import CliRunner
+
+    from flowtheory.cli.main import app
+
+    def block(*command: str) -> str:
+        result = CliRunner().invoke(app, [*command, "--help"], env={"COLUMNS": "80"})
+        title = " ".join(("flowtheory", *command))
+        # Without a process, the program's name is that of the function that typer wraps.
+        text = re.sub(r"^Usage: \S+", "Usage: flowtheory", result.stdout.strip(), flags=re.M)
+        return f"## `{title}`\n\n```text\n{text}\n```\n"
+
+    group = get_command(app)
+    assert isinstance(group, TyperGroup)
+    blocks = [block(), *(block(name) for name in group.commands)]
+    return f"{NOTICE}\n# Command line\n\n" + "\n".join(blocks)
+
+
+def outcomes_page() -> str:
+    """All outcomes with their common reasons."""
+    from flowtheory.outcome import Outcome
+
+    rows = [f"| `{end.name}` | {'yes' if end.ok else 'no'} | {end.reason} |" for end in Outcome]
+    return (
+        f"{NOTICE}\n# Outcomes\n\n"
+        "Every run (a neuron's path, a gradient flow) ends with one `flowtheory.Outcome`, never "
+        "with a silent NaN. Ask `outcome.ok`; do not compare with a single member. Two stages in a "
+        "row are merged by `first.then(second)`: the first failure wins.\n\n"
+        "| outcome | ok | meaning and common reasons |\n|---|---|---|\n" + "\n".join(rows) + "\n"
+    )
+
+
+def rooms() -> dict[str, Path]:
+    """The packages of the public API by dotted name: flowtheory and its rooms."""
+    inits = [PACKAGE / "__init__.py", *sorted(PACKAGE.glob("*/__init__.py"))]
+    return {".".join(path.parent.relative_to(ROOT).parts): path for path in inits}
+
+
+def public_names(init: Path) -> list[str]:
+    """What an `__init__.py` exports: the names imported as themselves, `X as X`."""
+    return [
+        alias.name
+        for node in ast.parse(init.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        if alias.asname == alias.name
+    ]
+
+
+def api_page(room: str, init: Path) -> str:
+    """One directive for every public name of a room."""
+    text = ast.get_docstring(ast.parse(init.read_text(encoding="utf-8"))) or ""
+    directives = "\n".join(f"::: {room}.{name}\n" for name in public_names(init))
+    return f"{NOTICE}\n# {room}\n\n{text}\n\n{directives}"
+
+
+def law_table(folder: str) -> str:
+    """The registered laws, for a page in `folder`: the first statement of each role."""
+    from flowtheory.laws.registry import LAWS
+
+    rows = ["| law | published | sharper | source | verified over |", "|---|---|---|---|---|"]
+    for law in LAWS.values():
+        first = {role: _first(law, role) for role in ("published", "sharper")}
+        source = next((s.source for s in first.values() if s), "")
+        formulas = [_cell_formula(s.latex) if s else "" for s in first.values()]
+        name = f"[`{law.name}`]({law.docs.removeprefix(folder)})"
+        rows.append(f"| {' | '.join([name, *formulas, source, law.tested_range])} |")
+    return "\n".join(rows)
+
+
+def _first(law: Law, role: str) -> Statement | None:
+    return next((s for s in law.statements if s.role == role), None)
+
+
+def _cell_formula(latex: str) -> str:
+    # A bar would end the cell of the table.
+    return "$" + latex.replace("|", r"\vert ") + "$"
+
+
+def with_law_table(page: Path, folder: str) -> str:
+    """The page with a fresh table between the two markers."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(LAWS_BEGIN)
+    _, found, after = rest.partition(LAWS_END)
+    if not found:
+        raise SystemExit(f"{page.name} lacks the markers {LAWS_BEGIN} and {LAWS_END}")
+    return f"{before}{LAWS_BEGIN}\n{law_table(folder)}\n{LAWS_END}{after}"
+
+
+def pages() -> dict[str, Callable[[], str]]:
+    """How each generated page is made, by its path from the root of the repository."""
+    made: dict[str, Callable[[], str]] = {
+        "docs/cli.md": cli_page,
+        "docs/outcomes.md": outcomes_page,
+        "README.md": lambda: with_law_table(ROOT / "README.md", ""),
+        "docs/laws/index.md": lambda: with_law_table(ROOT / "docs/laws/index.md", "docs/laws/"),
+    }
+    for room, init in rooms().items():
+        if public_names(init):
+            made[f"docs/api/{room}.md"] = lambda room=room, init=init: api_page(room, init)
+    return made
+
+
+def main(prefixes: tuple[str, ...]) -> None:
+    """Write every page whose path starts with one of `prefixes` (all, if there is none)."""
+    chosen = {path: make for path, make in pages().items() if path.startswith(prefixes or "")}
+    for path, make in chosen.items():
+        (ROOT / path).parent.mkdir(parents=True, exist_ok=True)
+        (ROOT / path).write_text(make(), encoding="utf-8")
+        print(f"wrote {path}")
+
+
+if __name__ == "__main__":
+    main(tuple(sys.argv[1:]))
