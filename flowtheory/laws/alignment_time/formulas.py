@@ -21,8 +21,8 @@ zeta = sp.Symbol("zeta", positive=True)
 xi = sp.Symbol("xi", positive=True)
 theta_0 = sp.Symbol("theta_0", positive=True)
 theta_f = sp.Symbol("theta_f", positive=True)
-x_minus = sp.Symbol("r_minus", positive=True)  # |x_-|
-x_plus = sp.Symbol("r_plus", positive=True)  # |x_+|
+x_minus = sp.Symbol("r_-", positive=True)  # |x_-|
+x_plus = sp.Symbol("r_+", positive=True)  # |x_+|
 g_plus = sp.Symbol("g_plus", positive=True)
 g_minus = sp.Symbol("g_minus", positive=True)
 c = sp.Symbol("c", real=True)

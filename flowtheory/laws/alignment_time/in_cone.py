@@ -27,14 +27,14 @@ MEAN = Clock("mean")
 
 def in_cone(settings: Settings) -> ExperimentResult:
     """T_cos(1e-3) on F4 from 60 degrees, against the closed form, over mu n from 1 to n."""
-    n = settings.effort.pick(200, 1000, 2000)
-    levels = np.geomspace(1.0 / n, 0.9, settings.effort.pick(8, 16, 24))
+    sizes = settings.effort.pick((20, 200), (30, 100, 300, 1000), (30, 100, 300, 1000, 3000))
+    points = settings.effort.pick(6, 12, 24)
     rows = []
-    for k, mu in enumerate(levels):
-        case = family("equicorrelated")(n=n, mu=float(mu), labels="positive", theta0=THETA_0)
-        rows.append(_row(case, float(mu), MEAN.from_reference(_time_to_cosine(case), n)))
-        settings.progress("alignment inside the cone", k + 1, len(levels))
-    steep = [row for row in rows if row.mu * n >= 0.05 * n]
+    for k, n in enumerate(sizes):
+        rows.extend(_row(n, float(mu)) for mu in np.geomspace(1.0 / n, 0.9, points))
+        settings.progress("alignment inside the cone", k + 1, len(sizes))
+    n = sizes[-1]
+    steep = [row for row in rows if row.n == n and row.mu >= 0.05]
     # ln T = -1/2 ln mu + const - 1/2 ln(1 + (1 - mu)/(mu n)): the last term is the remainder.
     last = np.array([0.5 * math.log1p((1 - row.mu) / (row.mu * n)) for row in steep])
     fit = fit_slope(
@@ -65,10 +65,11 @@ def _time_to_cosine(case: Case) -> float:
     return 0.5 * (low + high)
 
 
-def _row(case: Case, mu: float, measured: float) -> Evidence:
-    n = case.data.n
+def _row(n: int, mu: float) -> Evidence:
+    case = family("equicorrelated")(n=n, mu=mu, labels="positive", theta0=THETA_0)
     reference = formulas.in_cone_time(THETA_0, math.acos(1 - DELTA), formulas.class_sum(n, mu))
     predicted = MEAN.from_reference(float(reference), n)
+    measured = MEAN.from_reference(_time_to_cosine(case), n)
     return evidence(
         "in-cone", case.data, predicted, measured, family=case.family, note=f"clock: {MEAN}"
     )

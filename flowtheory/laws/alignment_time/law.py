@@ -31,28 +31,28 @@ def _statement(name: str, role: str, time: sp.Symbol, bound: sp.Expr, source: st
 STATEMENTS = (
     _statement(
         "published bound", "published", _T1, f.PUBLISHED, f"{_PAPER}, Thm 1 and appendix",
-        "t1 <= 16 ln n/(min(zeta, xi) sqrt(mu) X_min); summarised there as O(log n/sqrt(mu))",
+        "summarised there as O(log n/sqrt(mu))",
     ),
     _statement(
         "published bound, literal", "published", _T1, f.PUBLISHED_LITERAL,
         f"{_PAPER}, with xi evaluated here",
-        "the data constant xi equals mu^2, so the bound that is proved has mu^(-5/2)",
+        "xi = mu^2 exactly, so the bound that is proved has mu^(-5/2)",
     ),
     _statement(
         "sharp bound (a)", "sharper", _T, f.SHARP, _OURS,
-        "T <= B(mu)/X_min, B = 2 arccosh(sqrt((1+mu)/2)/mu); start outside S_-",
+        "B(mu)/X_min; start outside S_-",
     ),
     _statement(
         "sharp bound (b)", "sharper", _T, f.SHARP_RISING, _OURS,
-        "T <= arccosh(1/mu)/X_min, if phi(0) >= 0 or the neuron dies",
+        "if phi(0) >= 0 or the neuron dies",
     ),
     _statement(
         "sharp bound (c)", "sharper", _T, f.SHARP_REPELLER, _OURS,
-        "start in S_- at angle theta_0 from x_-: the time spent there is added",
+        "start in S_- at angle theta_0 from x_-; r_- = |x_-|",
     ),
     _statement(
         "absolute constant", "sharper", _T, f.ABSOLUTE, _OURS,
-        "(a) in the published form: no log n, no hidden data constant",
+        "implied by (a): the published form without log n or data constants",
     ),
 )  # fmt: skip
 

@@ -25,12 +25,12 @@ def real_data(settings: Settings) -> ExperimentResult:
     if settings.data is None:
         return ExperimentResult(summary={"skipped": "synthetic data only (--data synthetic)"})
     h = settings.effort.pick(12, 24, 200)
-    subsets = _subsets(settings)
+    subsets, whole_name = _subsets(settings), settings.data.name
     worst: list[Evidence | None] = []
     informed: list[Evidence | None] = []
     typical: list[Evidence] = []
     for k, (data, note) in enumerate(subsets):
-        comparison = compare(gaussian_starts(data, h=h, seed=settings.seed, family=data.name))
+        comparison = compare(gaussian_starts(data, h=h, seed=settings.seed, family=whole_name))
         worst.append(comparison.row("real", note=note))
         informed.append(
             comparison.row("real, a posteriori", predicted=a_posteriori(comparison), note=note)
@@ -90,6 +90,7 @@ def _typical(comparison: Comparison, note: str) -> Evidence:
         data,
         scale * to_dimensionless,
         times.quantiles("pattern")["median"] * data.x_min,
+        family=comparison.case.family,
         h=comparison.case.h,
         counts=times.counts,
         note=f"{note}; median neuron, mean cosine {mean_cosine:.3f}",

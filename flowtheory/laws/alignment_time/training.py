@@ -19,8 +19,6 @@ from flowtheory.lower import gradient_flow
 
 WIDTH = 50
 SCALE = 1e-6
-# Relative loss at which the run ends.
-END = 0.03
 
 
 def training(settings: Settings) -> ExperimentResult:
@@ -79,9 +77,9 @@ def alignment(params: Any, x: Any, y: Any) -> dict[str, Any]:
 
 
 def _horizon(data: LabelledData) -> float:
-    """Escape takes ln(1/eps)/rate on this clock; three times that shows the fit as well."""
+    """Escape takes about ln(1/eps)/rate on this clock; twice that shows the fit as well."""
     rate = 0.5 * max(np.linalg.norm(data.x_plus), np.linalg.norm(data.x_minus)) / data.n
-    return 3.0 * float(np.log(1 / SCALE) / rate)
+    return 2.0 * float(np.log(1 / SCALE) / rate)
 
 
 def _curves(run: Trajectory, data: LabelledData) -> dict[str, Any]:
