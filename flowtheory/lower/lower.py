@@ -49,8 +49,15 @@ def lower(
         DataError: At the call, for arrays whose shapes clash.
 
     Example:
-        >>> net = two_layer("relu")                                          # doctest: +SKIP
-        >>> outputs = lower(net.output, (W, v, x), outputs=(SAMPLE,))        # doctest: +SKIP
+        >>> import numpy as np
+        >>> import flowtheory as ft
+        >>> from flowtheory.symbolic import two_layer
+        >>> net = two_layer("relu")
+        >>> i = net.inputs.indices[0]
+        >>> f = lower(net.output, (*net.bases, net.inputs.base), outputs=(i,))
+        >>> with ft.float64():
+        ...     print(f(np.eye(2), np.array([1.0, -1.0]), np.array([[3.0, 1.0], [-1.0, 2.0]])))
+        [ 2. -2.]
     """
     check(expr, arguments, outputs)
     ready = separate(contract(stabilise(expr)), outputs)

@@ -1,4 +1,13 @@
-"""Derivations in SymPy, in index notation with symbolic sizes; JAX is never imported here."""
+"""Derivations in SymPy, in index notation with symbolic sizes; JAX is never imported here.
+
+To read in this order:
+
+- the language: `index` (tensors, sums, renaming), `contract` (rewriting of sums), `normal` (equality
+  decided), `differentiate` (gradients and time derivatives), `field` (flows);
+- the objects: `activation`, `loss`, `network`, each defined once;
+- the derivations: `expand` (small scale), `effective` (leading flow), `conserve`, `direction`,
+  `cell`, `angle`, `kinks`; `alignment` puts them in order as a `derivation`, which prints itself.
+"""
 
 from flowtheory.symbolic.activation import ACTIVATIONS as ACTIVATIONS
 from flowtheory.symbolic.activation import Activation as Activation

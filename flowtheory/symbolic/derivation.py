@@ -10,6 +10,7 @@ from typing import Any
 
 from sympy import srepr, sympify
 
+from flowtheory.errors import unknown_name
 from flowtheory.symbolic.activation import Ramp, Step
 from flowtheory.symbolic.expression import Expr
 from flowtheory.symbolic.loss import AnyLoss
@@ -48,7 +49,10 @@ class Derivation:
 
     def __getitem__(self, name: str) -> Expr:
         """The statement called `name`."""
-        return next(line.statement for line in self.lines if line.name == name)
+        for line in self.lines:
+            if line.name == name:
+                return line.statement
+        raise unknown_name("statement", name, (line.name for line in self.lines))
 
     def text(self) -> str:
         """Unicode text, one statement a line."""

@@ -70,6 +70,15 @@ def test_is_zero_sees_distributivity_and_renaming(a, b):
     assert is_zero(sum_over(a, (p, D)) * b - b * sum_over(a, (p, D)))
 
 
+def test_is_zero_sees_any_renaming_of_bound_indices():
+    M, G = tensor("M", D, D), tensor("G", h, h)
+    axes = ((p, D), (q, D), (j, h), (k, h))
+    one = sum_over(W[j, p] * W[k, q] * M[p, q] * G[j, k] * v[k], *axes)
+    other = sum_over(W[k, q] * W[j, p] * M[q, p] * G[k, j] * v[j], *axes)
+    assert is_zero(one - other)
+    assert not is_zero(one - sum_over(W[j, p] * W[k, q] * M[p, q] * G[k, j] * v[k], *axes))
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -7,7 +7,7 @@ import pytest
 import sympy as sp
 from latex2mathml.converter import convert
 
-from flowtheory.errors import ParameterError
+from flowtheory.errors import ParameterError, UnknownNameError
 from flowtheory.symbolic import derive_alignment, leaky_relu
 from flowtheory.symbolic.derivation import Derivation, Line, from_json
 from flowtheory.symbolic.network import INPUT_DIMENSION, SAMPLES, WIDTH
@@ -52,6 +52,11 @@ def test_every_statement_is_an_equation_with_a_name_of_its_own(derivation):
     names = [line.name for line in derivation]
     assert len(set(names)) == len(names)
     assert all(isinstance(line.statement, sp.Eq) for line in derivation)
+
+
+def test_an_unknown_statement_is_named(derivation):
+    with pytest.raises(UnknownNameError, match="did you mean 'Half-angle law'"):
+        derivation["Half angle-law"]
 
 
 def test_text_reads_like_a_paper(derivation):

@@ -1,11 +1,13 @@
 """Effective flow and conserved quantities against written-out scalar calculus."""
 
+from dataclasses import replace
+
 import pytest
 import sympy as sp
 from symbolic.brute_force import evaluate
 
 from flowtheory.errors import ParameterError
-from flowtheory.symbolic.activation import leaky_relu
+from flowtheory.symbolic.activation import ARGUMENT, Activation, leaky_relu
 from flowtheory.symbolic.conserve import imbalance, is_conserved, residual
 from flowtheory.symbolic.direction import neuron_flow
 from flowtheory.symbolic.effective import effective_flow
@@ -96,10 +98,23 @@ def test_the_leading_flow_of_tanh_is_that_of_the_linear_network():
 
 
 def test_a_network_that_does_not_split_into_neurons_is_refused():
-    from flowtheory.symbolic.activation import ARGUMENT, Activation
-
     squared = two_layer(Activation("square", ARGUMENT**2))
     flow = effective_flow(squared, "exponential")
     assert (flow.degree, flow.gap) == (3, 3)
     with pytest.raises(ParameterError, match="is not w' = v a"):
         neuron_flow(flow)
+
+
+def test_a_force_beside_the_attraction_is_refused():
+    """A skip connection from the hidden weights: decoupled, but w' is not v a(w)."""
+    network = two_layer()
+    W, x = network.parameter("W"), network.inputs
+    (j, p) = W.indices
+    skip = sum_over(W * x, (p, INPUT_DIMENSION), (j, WIDTH))
+    flow = effective_flow(replace(network, output=network.output + skip), "exponential")
+    assert flow.degree == 1
+    with pytest.raises(ParameterError, match="is not w' = v a"):
+        neuron_flow(flow)
+    squared = replace(network, output=network.output + skip**2)
+    with pytest.raises(ParameterError, match="is not w' = v a"):
+        neuron_flow(effective_flow(squared, "exponential"))
