@@ -2,8 +2,8 @@
 
 To read in this order:
 
-- the language: `index` (tensors, sums, renaming), `contract` (rewriting of sums), `normal` (equality
-  decided), `differentiate` (gradients and time derivatives), `field` (flows);
+- the language: `index` (tensors, sums, renaming), `contract` (rewriting of sums), `normal`
+  (equality decided), `differentiate` (gradients and time derivatives), `field` (flows);
 - the objects: `activation`, `loss`, `network`, each defined once;
 - the derivations: `expand` (small scale), `effective` (leading flow), `conserve`, `direction`,
   `cell`, `angle`, `kinks`; `alignment` puts them in order as a `derivation`, which prints itself.
