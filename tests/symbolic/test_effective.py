@@ -27,7 +27,7 @@ TENSORS = {
 
 
 @pytest.mark.parametrize("slope", [0, R(1, 10), 1])
-def test_the_field_is_that_of_the_digest_written_by_hand(slope):
+def test_the_field_equals_the_one_written_by_hand(slope):
     sigma = leaky_relu(slope)
     flow = effective_flow(two_layer(sigma), "exponential")
     W, v = flow.network.parameters
