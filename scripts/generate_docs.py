@@ -10,7 +10,6 @@ begins with a PATH. tests/test_docs.py fails while any of them is stale.
 from __future__ import annotations
 
 import ast
-import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -34,11 +33,9 @@ def cli_page() -> str:
     from flowtheory.cli.main import app
 
     def block(*command: str) -> str:
-        result = CliRunner().invoke(app, [*command, "--help"], env={"COLUMNS": "80"})
+        result = CliRunner().invoke(app, [*command, "--help"])
         title = " ".join(("flowtheory", *command))
-        # Without a process, the program's name is that of the function that typer wraps.
-        text = re.sub(r"^Usage: \S+", "Usage: flowtheory", result.stdout.strip(), flags=re.M)
-        return f"## `{title}`\n\n```text\n{text}\n```\n"
+        return f"## `{title}`\n\n```text\n{result.stdout.strip()}\n```\n"
 
     group = get_command(app)
     assert isinstance(group, TyperGroup)
@@ -104,7 +101,7 @@ def _first(law: Law, role: str) -> Statement | None:
 
 def _cell_formula(latex: str) -> str:
     # A bar would end the cell of the table.
-    return "$" + latex.replace("|", r"\vert ") + "$"
+    return r"$\displaystyle " + latex.replace("|", r"\vert ") + "$"
 
 
 def with_law_table(page: Path, folder: str) -> str:

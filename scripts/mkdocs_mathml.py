@@ -1,8 +1,8 @@
 r"""MkDocs hook: formulas become MathML while the site is built, so no page needs a script or a CDN.
 
 `pymdownx.arithmatex` (generic mode) leaves `\(...\)` and `\[...\]` in elements of the class
-"arithmatex", in pages and in docstrings alike; latex2mathml, which the reports use too, converts
-them. A formula that it cannot convert fails the build instead of showing up as red ink.
+"arithmatex", in pages and in docstrings alike; the converter of the reports turns them into MathML.
+A formula that it cannot convert fails the build instead of being shown as LaTeX.
 """
 
 from __future__ import annotations
@@ -11,42 +11,40 @@ import html
 import re
 from typing import Any
 
-import latex2mathml.converter
 from mkdocs.exceptions import PluginError
+
+from flowtheory.report.formula import mathml
 
 _FORMULA = re.compile(
     r'<(?P<tag>span|div) class="arithmatex">\\[(\[](?P<latex>.*?)\\[)\]]</(?P=tag)>', re.DOTALL
 )
-_BARE_FUNCTION = re.compile(
-    r"(<m[io]>(?:ln|log|exp|cos|sin|tan|arccos|arccosh|arcsinh)</m[io]>)(?!<mo)"
-)
+# A command that the converter does not know keeps its name; an unknown environment, its ampersands.
+_LEFT_OVER = re.compile(r"\\\w+|&(?!#?\w+;)")
+_TEXT = re.compile(r"(?<=>)[^<]+")
 
 
-def mathml(latex: str, display: str) -> str:
+def convert(latex: str, *, block: bool) -> str:
     """The MathML of one formula.
 
     Raises:
-        ValueError: unbalanced LaTeX, or a command that latex2mathml does not know (it would leave
-            the command's name, or a bare ampersand, in its output).
+        ValueError: unbalanced LaTeX, or LaTeX that the converter does not know.
     """
     try:
-        converted = latex2mathml.converter.convert(latex, display=display)
+        element = mathml(latex, block=block)
     except Exception as error:
         raise ValueError(f"cannot convert {latex!r}: {error!r}") from error
-    unknown = re.findall(r"\\\w+|&(?!#?\w+;)", converted)
-    if unknown:
-        raise ValueError(f"cannot convert {latex!r}: {unknown} is not supported")
-    # "ln n", not "lnn": LaTeX sets a thin space after a function's name, MathML does not.
-    return _BARE_FUNCTION.sub(r'\1<mspace width="0.167em" />', converted)
+    if left := [word for text in _TEXT.findall(element) for word in _LEFT_OVER.findall(text)]:
+        raise ValueError(f"cannot convert {latex!r}: {left} is not supported")
+    return element
 
 
 def on_page_content(content: str, *, page: Any, **_: Any) -> str:
     """Replace every formula of a rendered page."""
 
     def replace(match: re.Match[str]) -> str:
-        inline = match["tag"] == "span"
+        latex = html.unescape(match["latex"]).strip()
         try:
-            return mathml(html.unescape(match["latex"]).strip(), "inline" if inline else "block")
+            return convert(latex, block=match["tag"] == "div")
         except ValueError as error:
             raise PluginError(f"{page.file.src_uri}: {error}") from error
 

@@ -159,7 +159,7 @@ def test_no_registry_address() -> None:
 def test_formulas_become_mathml_or_fail() -> None:
     pytest.importorskip("mkdocs", reason="the docs group is not installed")
     hook = load_script("mkdocs_mathml")
-    assert "<math" in hook.mathml(r"\frac{1}{2s} \ln n", "inline")
+    assert "<mfrac>" in hook.convert(r"\frac{1}{2s} \ln n", block=False)
     for bad in (r"\frac{", r"\nosuchcommand x", r"\begin{aligned} a &= b \end{aligned}"):
         with pytest.raises(ValueError, match="cannot convert"):
-            hook.mathml(bad, "inline")
+            hook.convert(bad, block=False)
