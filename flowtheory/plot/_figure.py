@@ -1,0 +1,53 @@
+"""The figure class: the style holds wherever the figure is drawn, and no global state is touched.
+
+Imported inside functions only, because it loads matplotlib.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
+
+from flowtheory.plot.style import TEXT_WIDTH, styled
+
+
+class PaperFigure(Figure):
+    """A `Figure` that is drawn in our style whatever the user's rcParams are.
+
+    Ticks are made when the figure is drawn, so a style that holds only while the figure is built
+    would not reach their labels.
+    """
+
+    @styled
+    def draw(self, renderer: Any) -> None:
+        """Draw in our style."""
+        super().draw(renderer)
+
+
+def panels(
+    height: float,
+    rows: int = 1,
+    columns: int = 1,
+    *,
+    width: float = TEXT_WIDTH,
+    **grid: Any,
+) -> tuple[PaperFigure, list[list[Axes]]]:
+    """A figure with a grid of panels (sizes in inches)."""
+    figure = PaperFigure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False, **grid)
+    return figure, axes.tolist()
+
+
+def legend_below(figure: Figure, axes: Axes, columns: int, title: str | None = None) -> None:
+    """One legend under all panels, where it covers nothing."""
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, title=title)
+
+
+def decades(axis: Any) -> None:
+    """A log axis with few labelled decades, and minor ticks without labels."""
+    axis.set_major_locator(LogLocator(numticks=6))
+    axis.set_minor_formatter(NullFormatter())

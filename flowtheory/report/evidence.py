@@ -1,0 +1,220 @@
+"""The content of a report as plain data: what the JSON file holds and the page shows."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from enum import Enum
+from typing import Any
+
+import numpy as np
+import sympy as sp
+
+from flowtheory.data import LabelledData
+from flowtheory.judge import Finding, Fit
+from flowtheory.judge.fit import LEVEL
+from flowtheory.laws.record import Assumption, Effort, Statement, Verification
+from flowtheory.report.formula import line
+
+SCHEMA = "flowtheory/verification/1"
+
+
+def to_dict(verification: Verification, *, command: str = "") -> dict[str, Any]:
+    """Everything that a report says, as numbers, strings, lists and dictionaries.
+
+    Args:
+        verification: the outcome.
+        command: the command that reproduces it; by default built from the settings, which do not
+            know where the real data came from.
+
+    Returns:
+        A dictionary that `json` writes as strictly valid JSON: what is not a finite number is
+        None. Key `evidence` holds one row for each comparison.
+
+    Raises:
+        TypeError: an experiment's summary or curves hold something that is not plain data.
+    """
+    law, settings, results = verification.law, verification.settings, verification.results
+    titles = {experiment.name: experiment.title for experiment in law.experiments}
+    document = {
+        "schema": SCHEMA,
+        "law": law.name,
+        "title": law.title,
+        "verdict": verification.verdict,
+        "range": _range(verification),
+        "not_shown": law.not_shown,
+        "clock": str(law.clock),
+        "statements": [_statement(statement) for statement in law.statements],
+        "symbols": [
+            {
+                "symbol": line(info.symbol),
+                "latex": sp.latex(info.symbol),
+                "meaning": info.meaning,
+                "unit": info.unit,
+            }
+            for info in law.symbols
+        ],
+        "findings": [
+            {"experiment": name} | _finding(finding)
+            for name, result in results.items()
+            for finding in result.findings
+        ],
+        "evidence": [row.as_dict() for result in results.values() for row in result.rows],
+        "fits": [
+            {"experiment": name} | _fit(fit)
+            for name, result in results.items()
+            for fit in result.fits
+        ],
+        "controls": _controls(verification),
+        "assumptions": [_assumption(one, settings.data) for one in law.assumptions],
+        "experiments": [
+            {
+                "name": name,
+                "title": titles.get(name, ""),
+                "summary": result.summary,
+                "curves": result.curves,
+            }
+            for name, result in results.items()
+        ],
+        "data": _data(settings.data),
+        "command": command or _command(verification),
+        "seed": settings.seed,
+        "effort": settings.effort,
+        "seconds": verification.seconds,
+        "versions": verification.versions,
+        "references": law.references,
+        "docs": law.docs,
+    }
+    return plain(document)
+
+
+def to_json(document: Mapping[str, Any]) -> str:
+    """The document as JSON text that any strict reader takes (no NaN, no infinity)."""
+    return json.dumps(document, allow_nan=False, ensure_ascii=False, indent=1) + "\n"
+
+
+def plain(value: Any) -> Any:
+    """Numbers, strings, lists and dictionaries only; a number that is not finite becomes None.
+
+    Raises:
+        TypeError: something else is inside.
+    """
+    if value is None or isinstance(value, (str, bool)):
+        return value
+    if isinstance(value, Enum):
+        return plain(value.value)
+    if isinstance(value, (np.generic, np.ndarray)):
+        return plain(value.tolist())
+    if isinstance(value, (int, float)):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, Sequence):
+        return [plain(item) for item in value]
+    raise TypeError(f"a report holds plain data, not {type(value).__name__}: {value!r}")
+
+
+def _statement(statement: Statement) -> dict[str, Any]:
+    return {
+        "name": statement.name,
+        "role": statement.role,
+        "latex": statement.latex,
+        "text": line(statement.expression),
+        "source": statement.source,
+        "note": statement.note,
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "claim": finding.claim,
+        "verdict": finding.verdict,
+        "value": finding.value,
+        "expected": finding.expected,
+        "cases": finding.cases,
+        "detail": finding.detail,
+    }
+
+
+def _fit(fit: Fit) -> dict[str, Any]:
+    return {
+        "name": fit.name,
+        "value": fit.value,
+        "interval": [fit.low, fit.high],
+        "level": LEVEL,
+        "predicted": fit.predicted,
+        "alternatives": [{"name": name, "value": slope} for name, slope in fit.alternatives],
+        "points": fit.points,
+        "verdict": fit.verdict,
+    }
+
+
+def _controls(verification: Verification) -> list[dict[str, Any]]:
+    by_name = {control.name: control for control in verification.law.controls}
+    return [
+        {
+            "name": name,
+            "verdict": finding.verdict,
+            "claim": by_name[name].wrong_claim if name in by_name else finding.claim,
+            "value": finding.value,
+            "expected": finding.expected,
+            "cases": finding.cases,
+            "uses": by_name[name].uses if name in by_name else (),
+        }
+        for name, finding in verification.controls.items()
+    ]
+
+
+def _assumption(assumption: Assumption, data: LabelledData | None) -> dict[str, Any]:
+    holds, found = (None, "") if data is None else assumption.check(data)
+    return {
+        "name": assumption.name,
+        "statement": assumption.statement,
+        "data": None if data is None else data.name,
+        "holds": None if holds is None else bool(holds),
+        "found": found,
+    }
+
+
+def _data(data: LabelledData | None) -> dict[str, Any] | None:
+    if data is None:
+        return None
+    return {
+        "name": data.name,
+        "provenance": data.provenance,
+        "n": data.n,
+        "dimension": data.dimension,
+        "mu": data.mu,
+        "violating_fraction": data.violating_fraction,
+    }
+
+
+def _range(verification: Verification) -> dict[str, Any]:
+    rows = [row for result in verification.results.values() for row in result.rows]
+    measured = [row for row in rows if math.isfinite(row.measured)]
+    return {
+        "text": verification.law.tested_range,
+        "cases": len(rows),
+        "measured": len(measured),
+        "families": list(dict.fromkeys(row.family for row in measured)),
+        "n": ends(row.n for row in measured),
+        "mu": ends(row.mu for row in measured),
+        "h": ends(row.h for row in measured),
+        "eps": ends(row.eps for row in measured),
+        "live": sum(row.live for row in rows),
+        "dead": sum(row.dead for row in rows),
+        "censored": sum(row.censored for row in rows),
+    }
+
+
+def ends(values: Iterable[float]) -> list[float] | None:
+    """[least, largest], or None if there is no value."""
+    found = list(values)
+    return [min(found), max(found)] if found else None
+
+
+def _command(verification: Verification) -> str:
+    settings = verification.settings
+    effort = {Effort.QUICK: " --quick", Effort.FULL: " --full"}.get(settings.effort, "")
+    return f"flowtheory verify {verification.law.name} --seed {settings.seed}{effort}"

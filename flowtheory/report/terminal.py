@@ -1,0 +1,110 @@
+"""The verdict on a terminal: 80 columns are enough, colour only where there is a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from flowtheory.report.numbers import number, span, with_error
+
+_STYLES = {"AGREES": "bold green", "DISAGREES": "bold red", "INCONCLUSIVE": "bold yellow"}
+# A control that agrees is the failure.
+_CONTROL_STYLES = {"AGREES": "bold red", "DISAGREES": "green", "INCONCLUSIVE": "bold yellow"}
+
+
+def print_verification(
+    console: Console, document: Mapping[str, Any], paths: Mapping[str, Path] | None = None
+) -> None:
+    """Print a document made by `to_dict`, and where the report lies (what `write_report` gave)."""
+    console.print(
+        Group(
+            Text.assemble((document["law"], "bold"), "   ", document["title"]),
+            _indented(_statements(document)),
+            Text(),
+            _indented(_findings(document)),
+            Text(),
+            _verdict(document),
+            _closing(document, paths or {}),
+        )
+    )
+
+
+def _indented(inside: RenderableType) -> Padding:
+    return Padding(inside, (0, 0, 0, 2))
+
+
+def _labelled(rows: Sequence[tuple[str, Text]]) -> Table:
+    table = Table.grid(padding=(0, 3, 0, 0))
+    table.add_column(no_wrap=True, style="dim")
+    table.add_column()
+    for label, content in rows:
+        table.add_row(label, content)
+    return table
+
+
+def _statements(document: Mapping[str, Any]) -> Table:
+    rows, former = [], ""
+    for one in document["statements"]:
+        source = f"{one['source']} ({one['note']})" if one["note"] else one["source"]
+        label = "" if one["role"] == former else one["role"]
+        rows.append((label, Text.assemble(one["text"], "\n", (source, "dim"))))
+        former = one["role"]
+    return _labelled([*rows, ("clock", Text(document["clock"]))])
+
+
+def _findings(document: Mapping[str, Any]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
+    table.add_column("finding")
+    table.add_column("cases", justify="right", no_wrap=True)
+    table.add_column("found", justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    fitted = {fit["name"]: with_error(fit["value"], *fit["interval"]) for fit in document["fits"]}
+    for one in document["findings"]:
+        claim = Text(one["claim"])
+        if one["verdict"] != "AGREES":
+            claim.append(f"\nexpected {one['expected']}", "dim")
+        found = fitted.get(one["claim"], number(one["value"]))
+        verdict = Text(one["verdict"], _STYLES[one["verdict"]])
+        table.add_row(claim, str(one["cases"]), found, verdict)
+    _add_controls(table, document["controls"])
+    return table
+
+
+def _add_controls(table: Table, controls: Sequence[Mapping[str, Any]]) -> None:
+    if controls:
+        table.add_row(Text("controls, which must come out DISAGREES", "dim"))
+    for one in controls:
+        verdict = Text(one["verdict"], _CONTROL_STYLES[one["verdict"]])
+        table.add_row(one["name"], str(one["cases"]), number(one["value"]), verdict)
+
+
+def _verdict(document: Mapping[str, Any]) -> Table:
+    tested = document["range"]
+    numbers = [
+        f"{label} {span(*tested[key])}"
+        for key, label in (("n", "n"), ("mu", "mu"), ("h", "h"), ("eps", "eps"))
+        if tested[key]
+    ]
+    counts = f"{tested['measured']} of {tested['cases']} cases measured"
+    words = [*([tested["text"]] if tested["text"] else []), ", ".join([counts, *numbers])]
+    table = _labelled([])
+    table.add_row(Text(document["verdict"], _STYLES[document["verdict"]]), "\n".join(words))
+    return table
+
+
+def _closing(document: Mapping[str, Any], paths: Mapping[str, Path]) -> Group:
+    lines: list[RenderableType] = [Text("Not shown: " + "; ".join(document["not_shown"]) + ".")]
+    for label, file in (("Report", "index.html"), ("Evidence", "evidence.json")):
+        if file in paths:
+            lines.append(Text(f"{label}: {_from_here(paths[file])}", overflow="fold"))
+    return Group(*lines, Text(f"{document['seconds']:.0f} s"))
+
+
+def _from_here(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
