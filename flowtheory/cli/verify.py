@@ -38,7 +38,7 @@ def verify(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress, no table.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
-    """Test a published law: derivation, experiments, negative controls, verdict.
+    """Test a published law and give a verdict.
 
     Exit status: 0 AGREES, 1 DISAGREES, 3 INCONCLUSIVE, 2 bad usage.
     """

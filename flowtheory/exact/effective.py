@@ -39,7 +39,7 @@ _OUTCOMES = {
 }
 # Above this size the Gram matrix is not formed, and an event costs O(n D) instead of O(n).
 _GRAM_BYTES = 512 * 2**20
-_SMALL = 100_000
+_SMALL = 1_000_000
 
 
 def balanced(
