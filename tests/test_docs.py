@@ -48,7 +48,7 @@ def test_every_law_has_its_page_in_the_navigation() -> None:
     navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     for law in LAWS.values():
         assert law.docs == f"docs/laws/{law.name}.md"
-        assert (ROOT / law.docs).exists()
+        assert law.name in (ROOT / law.docs).read_text(encoding="utf-8")
         assert f"{law.name}: {law.docs.removeprefix('docs/')}" in navigation
 
 
@@ -157,7 +157,6 @@ def test_no_registry_address() -> None:
 
 
 def test_formulas_become_mathml_or_fail() -> None:
-    pytest.importorskip("mkdocs", reason="the docs group is not installed")
     hook = load_script("mkdocs_mathml")
     assert "<mfrac>" in hook.convert(r"\frac{1}{2s} \ln n", block=False)
     for bad in (r"\frac{", r"\nosuchcommand x", r"\begin{aligned} a &= b \end{aligned}"):
