@@ -184,7 +184,8 @@ class _Loop:
 
     def reject(self, carry: Carry, trial: _Trial, factor: Float[Array, ""]) -> Carry:
         h = (trial.s - carry.s) * jnp.minimum(factor, _SAFETY)
-        lost = carry.s + h <= carry.s
+        # A few ulps of s: below that s + h rounds up to s + ulp for ever.
+        lost = h <= 4 * jnp.finfo(jnp.float64).eps * jnp.abs(carry.s) + jnp.finfo(jnp.float64).tiny
         finite = jnp.all(jnp.isfinite(neuron_norms(trial.params)))
         stuck = jnp.where(finite, int(Status.STEP_TOO_SMALL), int(Status.NONFINITE))
         return carry._replace(

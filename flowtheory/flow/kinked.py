@@ -193,7 +193,9 @@ class _Run:
         self.outcome: Outcome | None = None
         with float64():
             peak, loss, rate = map(float, _start_values(flow.model, self.data, *self._state()))
-        self.h = _FIRST_STEP / (rate * (math.exp(self.s) if log_time else 1.0))
+        rate *= math.exp(self.s) if log_time else 1.0
+        # A rate of 0: all neurons are dead, any step will do.
+        self.h = _FIRST_STEP / rate if rate > 0 else saves[-1] - t_start
         self._begin(peak, loss)
 
     def _begin(self, peak: float, loss: float) -> None:
