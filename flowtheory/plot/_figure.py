@@ -9,7 +9,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import LogLocator
 
 from flowtheory.plot.style import TEXT_WIDTH, styled
 
@@ -18,13 +18,20 @@ class PaperFigure(Figure):
     """A `Figure` that is drawn in our style whatever the user's rcParams are.
 
     Ticks are made when the figure is drawn, so a style that holds only while the figure is built
-    would not reach their labels.
+    would not reach their labels. Panels are laid out when it is first drawn and then stay: another
+    round would move them by a fraction of a point, and no two files would be the same.
     """
 
     @styled
     def draw(self, renderer: Any) -> None:
         """Draw in our style."""
         super().draw(renderer)
+        self.set_layout_engine("none")
+
+    @styled
+    def savefig(self, *args: Any, **kwargs: Any) -> None:
+        """Save in our style (resolution and background)."""
+        super().savefig(*args, **kwargs)
 
 
 def panels(
@@ -48,6 +55,5 @@ def legend_below(figure: Figure, axes: Axes, columns: int, title: str | None = N
 
 
 def decades(axis: Any) -> None:
-    """A log axis with few labelled decades, and minor ticks without labels."""
+    """A log axis with few labelled decades."""
     axis.set_major_locator(LogLocator(numticks=6))
-    axis.set_minor_formatter(NullFormatter())

@@ -10,6 +10,7 @@ import numpy as np
 
 from flowtheory.errors import DataError
 from flowtheory.judge import Evidence
+from flowtheory.judge.finding import ROUNDING
 from flowtheory.plot.style import FAINT, INK, family_style, styled
 
 if TYPE_CHECKING:
@@ -24,8 +25,10 @@ _HEADROOM = 30
 _CROWD = 50
 # Rows of the panels over n: mu within this factor of the level.
 _COMPARABLE = 1.5
+# Two values of mu that differ by less than this factor are one: mu comes from a Gram matrix.
+_SAME = 1 + 1e-6
 
-Curve = Callable[[np.ndarray], np.ndarray]
+Curve = Callable[[Any], Any]
 
 
 @styled
@@ -40,6 +43,10 @@ def bound_figure(
     level: float | None = None,
 ) -> Figure:
     r"""Times $T X_{min}$ over $\mu$ (left) and over $n$ at one $\mu$ (right); ratios below.
+
+    The upper panels show the rows to which the drawn bound applies. A row with a larger bound of
+    its own (a start in the repelling cone) would look like a violation there: it is shown below
+    only, against its own bound. Captions should say so.
 
     Args:
         rows: dimensionless evidence: `measured` is $T X_{min}$, `predicted` the bound of this row
@@ -66,14 +73,20 @@ def bound_figure(
             fix="lengthen the horizon, or pass the rows of another experiment",
         )
     level = _busiest_level(shown) if level is None else level
-    near = [row for row in shown if abs(math.log(row.mu / level)) <= math.log(_COMPARABLE)]
+    near = _within(shown, level, _COMPARABLE)
+    if not near:
+        raise DataError(
+            f"no row has mu within a factor {_COMPARABLE:g} of {level:g}",
+            expected="a level at which something was measured",
+            fix="leave `level` out: the best populated one is taken",
+        )
     figure, ((over_mu, over_n), (ratio_mu, ratio_n)) = panels(
         4.3, 2, 2, sharex="col", sharey="row", height_ratios=[2.2, 1]
     )
     styles = family_style(list(dict.fromkeys(row.family for row in shown)))
     crowds = {name for name in styles if sum(row.family == name for row in shown) > _CROWD}
-    _points(over_mu, ratio_mu, shown, styles, crowds, lambda row: row.mu)
-    _points(over_n, ratio_n, near, styles, crowds, lambda row: row.n)
+    _points(over_mu, ratio_mu, shown, styles, crowds, sharper, lambda row: row.mu)
+    _points(over_n, ratio_n, near, styles, crowds, sharper, lambda row: row.n)
     _axes_of_times(over_mu, shown, sharper)
     _bounds_over_mu(over_mu, shown, sharper, weaker, weaker_label, published, ns)
     _bounds_over_n(over_n, near, sharper, published, level)
@@ -84,13 +97,17 @@ def bound_figure(
 
 def _busiest_level(rows: list[Evidence]) -> float:
     """The mu at which most distinct n occur; among equals, around which most occur."""
-    mu, n = np.array([row.mu for row in rows]), np.array([row.n for row in rows])
+    n, log_mu = np.array([row.n for row in rows]), np.log([row.mu for row in rows])
 
-    def busy(level: float) -> tuple[int, int]:
-        near = np.abs(np.log(mu / level)) <= math.log(_COMPARABLE)
-        return np.unique(n[mu == level]).size, np.unique(n[near]).size
+    def sizes(level: float, factor: float) -> int:
+        return np.unique(n[np.abs(log_mu - math.log(level)) <= math.log(factor)]).size
 
-    return max(np.unique(mu).tolist(), key=busy)
+    levels = {row.mu for row in rows}
+    return max(levels, key=lambda level: (sizes(level, _SAME), sizes(level, _COMPARABLE)))
+
+
+def _within(rows: list[Evidence], level: float, factor: float) -> list[Evidence]:
+    return [row for row in rows if level / factor <= row.mu <= level * factor]
 
 
 def _points(
@@ -99,6 +116,7 @@ def _points(
     rows: list[Evidence],
     styles: dict[str, tuple[str, str]],
     crowds: set[str],
+    sharper: Curve,
     abscissa: Callable[[Evidence], float],
 ) -> None:
     for family, (colour, marker) in styles.items():
@@ -115,9 +133,10 @@ def _points(
             "zorder": 2 if crowd else 3,
             "rasterized": len(own) > _DENSE,
         }
-        x = [abscissa(row) for row in own]
-        times.plot(x, [row.measured for row in own], label=family, **look)
-        ratios.plot(x, [row.ratio for row in own], **look)
+        covered = [row for row in own if row.predicted <= sharper(row.mu) * (1 + ROUNDING)]
+        x = [abscissa(row) for row in covered]
+        times.plot(x, [row.measured for row in covered], label=family, **look)
+        ratios.plot([abscissa(row) for row in own], [row.ratio for row in own], **look)
 
 
 def _bounds_over_mu(
@@ -170,7 +189,7 @@ def _bounds_over_n(
 
 def _start_of_growth(rows: list[Evidence], level: float) -> Evidence:
     """The smallest case of the family with the most sizes at the level: ln n must pass there."""
-    exact = [row for row in rows if row.mu == level] or rows
+    exact = _within(rows, level, _SAME) or rows
     sizes = {row.family: len({r.n for r in exact if r.family == row.family}) for row in exact}
     longest = max(sizes, key=lambda family: sizes[family])
     return min((row for row in exact if row.family == longest), key=lambda row: row.n)
@@ -190,7 +209,7 @@ def _axes_of_times(axes: Any, rows: list[Evidence], sharper: Curve) -> None:
     axes.set_xscale("log")
     if len(positive) < len(rows):
         # Neurons that start aligned have T = 0, which a logarithmic axis cannot show.
-        axes.set_yscale("symlog", linthresh=bottom, linscale=0.4)
+        axes.set_yscale("symlog", linthresh=bottom, linscale=1.0)
         axes.set_ylim(0, _HEADROOM * top)
     else:
         axes.set_yscale("log")

@@ -25,7 +25,7 @@ def mathml(latex: str, *, block: bool = False) -> str:
     """LaTeX as a MathML element; the LaTeX is kept as its alternative text."""
     from latex2mathml.converter import convert
 
-    tidy = _LOW_BRACKETS.sub(r"(\1)", _WORD_SUBSCRIPT.sub(r"_{\\mathrm{\1}}", latex))
+    tidy = _LOW_BRACKETS.sub(r"(\1)", _WORD_SUBSCRIPT.sub(r"_{\\text{\1}}", latex))
     element = convert(tidy, display="block" if block else "inline")
     element = _FUNCTION.sub(_function_name, element)
     return element.replace("<math ", f'<math alttext="{html.escape(latex)}" ', 1)

@@ -6,10 +6,10 @@ import math
 import re
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-_PRINTED = (("<=", "≤"), (">=", "≥"), ("->", "→"), ("..", " to "))
+_PRINTED = (("<=", "≤"), (">=", "≥"), ("->", "→"), ("..", " to "), (" - ", " − "))
 _POWER = re.compile(r"(?<![\w.])(?P<mantissa>\d+(?:\.\d+)?)e(?P<exponent>-?\d+)\b")
-# Before a number, unless it is a hyphen inside a word or an exponent.
-_MINUS = re.compile(r"(?<![\w^)])-(?=\d)|(?<=\d )-(?= \d)")
+# A sign, not a hyphen inside a word or an exponent.
+_MINUS = re.compile(r"(?<![\w^)])-(?=\d)")
 # A ratio this close to 1 is shown by its distance from 1.
 _NEAR_ONE = 1e-3
 
@@ -68,13 +68,12 @@ def with_error(value: float, low: float, high: float) -> str:
 def typeset(text: str) -> str:
     """Text with its relations, minus signs and powers of ten as they are printed.
 
-    >>> typeset("1 - 1.2e-7"), typeset("ratio <= 1e-06"), typeset("1e-8..0.5")
-    ('1 − 1.2 × 10⁻⁷', 'ratio ≤ 10⁻⁶', '10⁻⁸ to 0.5')
+    >>> typeset("1 - 1.2e-7"), typeset("ratio <= 1e-06"), typeset("0..3e-3")
+    ('1 − 1.2 × 10⁻⁷', 'ratio ≤ 10⁻⁶', '0 to 3 × 10⁻³')
     """
-    text = _POWER.sub(_power_of_ten, text)
     for plain, printed in _PRINTED:
         text = text.replace(plain, printed)
-    return _MINUS.sub("−", text)
+    return _MINUS.sub("−", _POWER.sub(_power_of_ten, text))
 
 
 def _power_of_ten(found: re.Match[str]) -> str:

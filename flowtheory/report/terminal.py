@@ -49,12 +49,15 @@ def _labelled(rows: Sequence[tuple[str, Text]]) -> Table:
 
 
 def _statements(document: Mapping[str, Any]) -> Table:
-    rows, former = [], ""
+    rows, role, source = [], "", ""
     for one in document["statements"]:
-        source = f"{one['source']} ({one['note']})" if one["note"] else one["source"]
-        label = "" if one["role"] == former else one["role"]
-        rows.append((label, Text.assemble(one["text"], "\n", (source, "dim"))))
-        former = one["role"]
+        # What is as in the line above is not repeated.
+        about = [one["note"], "" if one["source"] == source else one["source"]]
+        content = Text(one["text"])
+        for words in filter(None, about):
+            content.append(f"\n{words}", "dim")
+        rows.append(("" if one["role"] == role else one["role"], content))
+        role, source = one["role"], one["source"]
     return _labelled([*rows, ("clock", Text(document["clock"]))])
 
 
@@ -98,12 +101,12 @@ def _verdict(document: Mapping[str, Any]) -> Table:
     return table
 
 
-def _closing(document: Mapping[str, Any], paths: Mapping[str, Path]) -> Group:
-    lines: list[RenderableType] = [Text("Not shown: " + "; ".join(document["not_shown"]) + ".")]
+def _closing(document: Mapping[str, Any], paths: Mapping[str, Path]) -> Table:
+    rows = [("Not shown", Text("\n".join(document["not_shown"])))]
     for label, file in (("Report", "index.html"), ("Evidence", "evidence.json")):
         if file in paths:
-            lines.append(Text(f"{label}: {_from_here(paths[file])}", overflow="fold"))
-    return Group(*lines, Text(f"{document['seconds']:.0f} s"))
+            rows.append((label, Text(str(_from_here(paths[file])), overflow="fold")))
+    return _labelled([*rows, ("Time", Text(f"{document['seconds']:.0f} s"))])
 
 
 def _from_here(path: Path) -> Path:

@@ -174,64 +174,66 @@ CONTROLS = (
 )
 
 
+PUBLISHED = 16 * sp.log(N) / (sp.Min(ZETA, MU**2) * sp.sqrt(MU) * X)
+STATEMENTS = (
+    Statement(
+        "published bound",
+        "published",
+        sp.Le(T1, PUBLISHED, evaluate=False),
+        "Min, Mallada & Vidal 2024, Theorem 1",
+        "with the constant of the appendix and xi = mu^2",
+    ),
+    Statement(
+        "sharper bound",
+        "sharper",
+        sp.Le(T, B / X, evaluate=False),
+        "this project",
+        "neurons that start outside S_-; no dependence on n",
+    ),
+    Statement(
+        "absolute constant",
+        "sharper",
+        sp.Le(T, sp.Rational(18201, 10000) / (sp.sqrt(MU) * X), evaluate=False),
+        "this project",
+    ),
+)
+SYMBOLS = (
+    SymbolInfo(MU, "least cosine between signed data, $\\mu = \\min\\cos(z_i, z_j)$", "1"),
+    SymbolInfo(X, "least norm of a datum", "input"),
+    SymbolInfo(T, "time of the last switch of a neuron's activation pattern", "1/input"),
+)
+ASSUMPTION = Assumption(
+    "Assumption 1",
+    "$\\mu > 0$ (orthogonally separable data)",
+    lambda data: (data.mu > 0, f"mu = {data.mu:.3g}"),
+)
+TITLES = {
+    "random": "random separable data, Gaussian and near-repeller starts",
+    "attaining": "families that attain the bound",
+    "others": "adversarial search and real images",
+    "finite-eps": "the full flow at finite initialization scale",
+}
+PAPER = (
+    "H. Min, E. Mallada, R. Vidal: Early neuron alignment in two-layer ReLU networks with "
+    "small initialization. ICLR 2024, arXiv:2307.12851"
+)
+
+
 def law() -> Law:
-    published_form = 16 * sp.log(N) / (sp.Min(ZETA, MU**2) * sp.sqrt(MU) * X)
     return Law(
         name="alignment-time",
         title="early alignment of two-layer ReLU neurons, small initialization",
-        statements=(
-            Statement(
-                "published bound",
-                "published",
-                sp.Le(T1, published_form, evaluate=False),
-                "Min, Mallada & Vidal 2024, Theorem 1",
-                "with the constant of the appendix and xi = mu^2",
-            ),
-            Statement(
-                "sharper bound",
-                "sharper",
-                sp.Le(T, B / X, evaluate=False),
-                "this project",
-                "neurons that start outside S_-; no dependence on n",
-            ),
-            Statement(
-                "absolute constant",
-                "sharper",
-                sp.Le(T, sp.Rational(18201, 10000) / (sp.sqrt(MU) * X), evaluate=False),
-                "this project",
-            ),
-        ),
-        symbols=(
-            SymbolInfo(MU, "least cosine between signed data, $\\mu = \\min\\cos(z_i, z_j)$", "1"),
-            SymbolInfo(X, "least norm of a datum", "input"),
-            SymbolInfo(T, "time of the last switch of a neuron's activation pattern", "1/input"),
-        ),
-        assumptions=(
-            Assumption(
-                "Assumption 1",
-                "$\\mu > 0$ (orthogonally separable data)",
-                lambda data: (data.mu > 0, f"mu = {data.mu:.3g}"),
-            ),
-        ),
+        statements=STATEMENTS,
+        symbols=SYMBOLS,
+        assumptions=(ASSUMPTION,),
         clock=REFERENCE,
         experiments=tuple(
             Experiment(name, title, lambda settings: ExperimentResult())
-            for name, title in (
-                ("random", "random separable data, Gaussian and near-repeller starts"),
-                ("attaining", "families that attain the bound"),
-                ("others", "adversarial search and real images"),
-                ("finite-eps", "the full flow at finite initialization scale"),
-            )
+            for name, title in TITLES.items()
         ),
         controls=tuple(control for control, _ in CONTROLS),
-        not_shown=(
-            "data that violate Assumption 1",
-            "finite eps beyond 1e-2: see the race in the law's page",
-        ),
-        references=(
-            "H. Min, E. Mallada, R. Vidal: Early neuron alignment in two-layer ReLU networks with "
-            "small initialization. ICLR 2024, arXiv:2307.12851",
-        ),
+        not_shown=("data that violate Assumption 1", "finite eps beyond 1e-2"),
+        references=(PAPER,),
         docs="docs/laws/alignment-time.md",
         tested_range="random, adversarial, attaining and real data",
     )
