@@ -2,17 +2,19 @@ r"""MkDocs hook: formulas become MathML while the site is built, so no page need
 
 `pymdownx.arithmatex` (generic mode) leaves `\(...\)` and `\[...\]` in elements of the class
 "arithmatex", in pages and in docstrings alike; the converter of the reports turns them into MathML.
-A formula that it cannot convert fails the build instead of being shown as LaTeX.
+A formula that it cannot convert is a warning, and so fails the strict build.
 """
 
 from __future__ import annotations
 
 import html
+import logging
 import re
 from typing import Any
 
 from flowtheory.report.formula import mathml
 
+_LOG = logging.getLogger("mkdocs.hooks.mathml")
 _FORMULA = re.compile(
     r'<(?P<tag>span|div) class="arithmatex">\\[(\[](?P<latex>.*?)\\[)\]]</(?P=tag)>', re.DOTALL
 )
@@ -38,13 +40,13 @@ def convert(latex: str, *, block: bool) -> str:
 
 def on_page_content(content: str, *, page: Any, **_: Any) -> str:
     """Replace every formula of a rendered page."""
-    from mkdocs.exceptions import PluginError  # the converter is tested without the docs group
 
     def replace(match: re.Match[str]) -> str:
         latex = html.unescape(match["latex"]).strip()
         try:
             return convert(latex, block=match["tag"] == "div")
         except ValueError as error:
-            raise PluginError(f"{page.file.src_uri}: {error}") from error
+            _LOG.warning("%s: %s", page.file.src_uri, error)
+            return match[0]
 
     return _FORMULA.sub(replace, content)
