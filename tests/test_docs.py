@@ -98,8 +98,12 @@ README_COMMANDS = (
 )
 
 
+def readme_lines() -> list[str]:
+    return [line.strip() for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines()]
+
+
 def test_readme_gives_the_two_commands() -> None:
-    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    lines = readme_lines()
     assert [lines.count(command) for command in README_COMMANDS] == [1, 1]
 
 
@@ -107,8 +111,7 @@ def test_ci_runs_the_readme_test_command() -> None:
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     pattern = re.search(r"grep -m 1 -E '([^']+)' README\.md", script)
     assert pattern is not None
-    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
-    found = [line for line in lines if re.search(pattern[1], line)]
+    found = [line for line in readme_lines() if re.search(pattern[1], line)]
     assert found == [README_COMMANDS[1]]
     assert '-c "$test_command"' in script
 

@@ -25,6 +25,7 @@ FLOORS = (
     {"cli"},
     {"testing"},
     {"__init__"},
+    {"__main__"},
 )
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 MAX_FILE, MAX_FUNCTION, P90_FUNCTION = 500, 60, 30

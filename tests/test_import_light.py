@@ -12,7 +12,8 @@ IMPORT_PACKAGE = "import flowtheory"
 IMPORT_ALL = """
 import importlib, pkgutil, flowtheory
 for module in pkgutil.walk_packages(flowtheory.__path__, "flowtheory."):
-    importlib.import_module(module.name)
+    if not module.name.endswith("__main__"):  # that one runs the command line
+        importlib.import_module(module.name)
 """
 REPORT_MODULES = """
 import json, sys
