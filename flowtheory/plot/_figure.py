@@ -5,11 +5,12 @@ Imported inside functions only, because it loads matplotlib.
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator
+from matplotlib.ticker import LogFormatterSciNotation, LogLocator, NullFormatter
 
 from flowtheory.plot.style import TEXT_WIDTH, styled
 
@@ -55,5 +56,11 @@ def legend_below(figure: Figure, axes: Axes, columns: int, title: str | None = N
 
 
 def decades(axis: Any) -> None:
-    """A log axis with few labelled decades."""
-    axis.set_major_locator(LogLocator(numticks=6))
+    """Labels of a log axis: few decades of many; 1, 2, 5 if hardly one is shown."""
+    low, high = axis.get_view_interval()
+    if high < 30 * low:
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=6))
+        axis.set_major_formatter(LogFormatterSciNotation(minor_thresholds=(inf, inf)))
+    else:
+        axis.set_major_locator(LogLocator(numticks=6))
+    axis.set_minor_formatter(NullFormatter())

@@ -43,9 +43,9 @@ def alignment_time_figures(verification: Verification) -> dict[str, tuple[Figure
 
 _BOUND = (
     "Times to the last pattern switch, times the least norm of the data, against the bounds. Left: "
-    "over mu; right: over n at one mu. Points above B(mu) started in S_-, where part (c) adds a "
-    "term. Below: ratio to the bound that applies to each row (parts (b) and (c), the a-posteriori "
-    "bound for images), never above 1."
+    "over mu; right: over n at one mu. Below: ratio to the bound that applies to each row (parts "
+    "(b) and (c), the a-posteriori bound for images), never above 1. Starts in S_-, to whose bound "
+    "part (c) adds a term, are shown below only."
 )
 _SLOPES = (
     "The attaining families: T X_min is a straight line in ln(1/mu), of slope 1 (two points) and "

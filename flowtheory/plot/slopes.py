@@ -77,30 +77,31 @@ def in_cone_figure(
     r"""In-cone times of the equicorrelated family over $\mu$, and their collapse.
 
     Left: $n T X$ over $\mu$, one marker for each $n$, with a line of slope $-1/2$. Right:
-    $n T X \sqrt{\mu}$ over $\mu n$ with the closed form.
+    $n T X \sqrt{\mu}$ over $\mu n/(1-\mu)$, of which alone it is a function, with the closed form.
 
     Args:
         n: sample sizes.
-        mu: cosines.
+        mu: cosines, below 1.
         time: $n T X$, that is, $T X$ in the clock of the mean loss.
-        collapsed: $\mu n \mapsto n T X\sqrt{\mu}$ for $\mu \to 0$ at fixed $\mu n$; its value at
-            infinity is the prefactor of the line of slope $-1/2$.
+        collapsed: $\mu n/(1-\mu) \mapsto n T X\sqrt{\mu}$; its value at infinity is the prefactor
+            of the line of slope $-1/2$.
     """
     from flowtheory.plot._figure import decades, legend_below, panels
 
     figure, ((left, right),) = panels(2.6, 1, 2)
+    scale = mu * n / (1 - mu)
     for (size, own), colour, marker in zip(_by_size(n), CYCLE, MARKERS, strict=False):
         look: dict[str, Any] = {"marker": marker, "color": colour}
         look |= {"linestyle": "none", "markerfacecolor": "none"}
         left.plot(mu[own], time[own], label=f"$n = {size:g}$", **look)
-        right.plot((mu * n)[own], (time * np.sqrt(mu))[own], **look)
+        right.plot(scale[own], (time * np.sqrt(mu))[own], **look)
     ends = np.array([mu.min(), mu.max()])
     prefactor = float(collapsed(np.array([np.inf]))[0])
     left.plot(ends, prefactor / np.sqrt(ends), color=INK, label="slope $-1/2$", zorder=0)
-    product = np.geomspace((mu * n).min(), (mu * n).max(), 300)
-    right.plot(product, collapsed(product), color=INK, zorder=0)
+    fine = np.geomspace(scale.min(), scale.max(), 300)
+    right.plot(fine, collapsed(fine), color=INK, zorder=0)
     left.set(xscale="log", yscale="log", xlabel=r"$\mu$", ylabel=r"$n\,T\,X$")
-    right.set(xscale="log", xlabel=r"$\mu\,n$", ylabel=r"$n\,T\,X\sqrt{\mu}$")
+    right.set(xscale="log", xlabel=r"$\mu\,n/(1-\mu)$", ylabel=r"$n\,T\,X\sqrt{\mu}$")
     right.set_ylim(bottom=0)
     for axis in (left.xaxis, left.yaxis, right.xaxis):
         decades(axis)

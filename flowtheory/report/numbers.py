@@ -66,10 +66,10 @@ def with_error(value: float, low: float, high: float) -> str:
 
 
 def typeset(text: str) -> str:
-    """Text with its relations, minus signs and powers of ten as they are printed.
+    r"""Text with its relations, minus signs and powers of ten as they are printed.
 
-    >>> typeset("1 - 1.2e-7"), typeset("ratio <= 1e-06"), typeset("0..3e-3")
-    ('1 − 1.2 × 10⁻⁷', 'ratio ≤ 10⁻⁶', '0 to 3 × 10⁻³')
+    >>> typeset("ratio <= 1e-06"), typeset("0..0.5"), typeset("1 - 1.2e-7").replace("\xa0", " ")
+    ('ratio ≤ 10⁻⁶', '0 to 0.5', '1 − 1.2 × 10⁻⁷')
     """
     for plain, printed in _PRINTED:
         text = text.replace(plain, printed)
@@ -78,4 +78,5 @@ def typeset(text: str) -> str:
 
 def _power_of_ten(found: re.Match[str]) -> str:
     power = f"10{str(int(found['exponent'])).translate(_SUPERSCRIPT)}"
-    return power if found["mantissa"] == "1" else f"{found['mantissa']} × {power}"
+    # No-break spaces: a number stays on one line.
+    return power if found["mantissa"] == "1" else f"{found['mantissa']}\xa0×\xa0{power}"

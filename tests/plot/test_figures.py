@@ -152,8 +152,10 @@ def test_in_cone_points_collapse_on_the_curve(figures):
     for size, scaled in zip(np.unique(n), right.lines, strict=False):
         marks = line(left, f"$n = {size:g}$")
         np.testing.assert_array_equal(marks.get_ydata(), time[n == size])
-        np.testing.assert_array_equal(scaled.get_xdata(), size * mu[n == size])
+        np.testing.assert_array_equal(scaled.get_xdata(), (mu * n / (1 - mu))[n == size])
         np.testing.assert_array_equal(scaled.get_ydata(), (time * np.sqrt(mu))[n == size])
+        on_curve = fake.collapsed(scaled.get_xdata())
+        np.testing.assert_allclose(scaled.get_ydata(), on_curve, rtol=1e-12)
     x, y = line(left, "slope $-1/2$").get_data()
     assert np.log(y[1] / y[0]) / np.log(x[1] / x[0]) == pytest.approx(-0.5, rel=1e-12)
     curve = right.lines[-1]
