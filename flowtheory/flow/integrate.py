@@ -6,8 +6,9 @@ Runge-Kutta steps and their dense output are used; step control and events are o
 - the error norm is per neuron (a mean over all parameters hides the smallest neuron);
 - events are looked for inside each step, at `_SAMPLES` points of the dense output, so that a
   double crossing is not missed;
-- an event is *landed on* by a Runge-Kutta step that ends there (Newton on the step's length), so
-  that neither its time nor its state carries the error of the dense output.
+- an event is *landed on* by a Runge-Kutta step that ends there (Newton on the step's length, the
+  last 1e-8 of it along the tangent), so that neither its time nor its state carries the error of
+  the dense output.
 
 The independent variable is $s = t$, or $s = \log(1 + t)$ with field $e^s F$ (`log_time`).
 One compilation per shape and model; everything else is an array.
@@ -44,8 +45,9 @@ STAGES = {"dopri8": 13, "tsit5": 6}
 
 _ROOT = 2e-15
 _FLOOR = 4 * _ROOT  # below the kink by more than any landed neuron is left there by roundoff
-_BISECTIONS = 24
+_BISECTIONS, _CHORDS = 6, 3
 _LANDINGS = 60
+_NUDGE = 1e-8  # of a step: its square is below roundoff
 _SAFETY, _SHRINK, _GROW = 0.9, 0.2, 10.0
 
 
@@ -210,7 +212,7 @@ class _Loop:
         return at.evaluate(carry.s + theta * (trial.s - carry.s))
 
     def aim(self, carry: Carry, trial: _Trial, first: Int[Array, ""]) -> Carry:
-        """Bisect the dense output for the first crossing, and start landing on it."""
+        """Find the first crossing on the dense output, and start landing on it."""
 
         def halve(_: int, bracket: tuple[Array, Array]) -> tuple[Array, Array]:
             low, high = bracket
@@ -219,12 +221,24 @@ class _Loop:
             return jnp.where(over, low, middle), jnp.where(over, middle, high)
 
         low, high = first / _SAMPLES, (first + 1) / _SAMPLES
-        _, root = lax.fori_loop(0, _BISECTIONS, halve, (low, high))
+        a, b = lax.fori_loop(0, _BISECTIONS, halve, (low, high))
+        target = jnp.argmin(self.watch(self.dense(carry, trial, b)))
+
+        def level(theta: Array) -> Array:
+            return self.watch(self.dense(carry, trial, theta))[target]
+
+        def chord(_: int, pair: tuple[Array, ...]) -> tuple[Array, ...]:
+            x, fx, y, fy = pair
+            z = jnp.where(fx == fy, y, y - fy * (y - x) / jnp.where(fx == fy, 1.0, fy - fx))
+            z = jnp.clip(z, a, b)
+            return y, fy, z, level(z)
+
+        root = lax.fori_loop(0, _CHORDS, chord, (a, level(a), b, level(b)))[2]
         dt = trial.s - carry.s
         # One more cell above: the dense output may place a crossing before its sample by its error.
         return carry._replace(
             landing=jnp.array(True),
-            target=jnp.argmin(self.watch(self.dense(carry, trial, root))),
+            target=target,
             root=root * dt,
             low=low * dt,
             high=jnp.minimum(high + 1 / _SAMPLES, 1.0) * dt,
@@ -241,9 +255,13 @@ class _Loop:
         newton = carry.root - value / rate
         inside = (newton > low) & (newton < high)
         narrow = high - low <= 2 * jnp.finfo(jnp.float64).eps * (jnp.abs(trial.s) + high)
-        there = (jnp.abs(value) <= _ROOT) | narrow | (carry.landed >= _LANDINGS)
-        worst = jnp.argmin(values)
-        other = there & (values[worst] < -_FLOOR) & (carry.landed < _LANDINGS)
+        near = (jnp.abs(newton - carry.root) <= _NUDGE * carry.root) & (newton <= carry.high)
+        there = near | (jnp.abs(value) <= _ROOT) | narrow | (carry.landed >= _LANDINGS)
+        nudge = jnp.where(near, newton - carry.root, 0.0)
+        ahead = values + nudge * rates
+        worst = jnp.argmin(ahead)
+        other = (worst != carry.target) & (ahead[worst] < -_FLOOR) & (carry.landed < _LANDINGS)
+        other = there & other
         closer = carry._replace(
             target=jnp.where(other, worst, carry.target),
             root=jnp.where(other | inside, jnp.where(other, carry.root, newton), (low + high) / 2),
@@ -251,7 +269,11 @@ class _Loop:
             high=jnp.where(other, carry.root, high),
             landed=carry.landed + 1,
         )
-        arrived = self.accept(carry, trial)._replace(
+        nudged = trial._replace(
+            s=trial.s + nudge,
+            params=jax.tree.map(lambda p, d: p + nudge * d, trial.params, tangent),
+        )
+        arrived = self.accept(carry, nudged)._replace(
             status=jnp.array(int(Status.EVENT)), landed=carry.landed + 1
         )
         done = there & ~other

@@ -48,7 +48,7 @@ from flowtheory.flow.recorder import SAVES, Progress, Recorder
 from flowtheory.flow.schedule import save_times
 from flowtheory.flow.settings import Settings
 from flowtheory.flow.trajectory import Statistics, Switches, Trajectory
-from flowtheory.flow.until import NEVER, Until
+from flowtheory.flow.until import NEVER, Until, require_escape
 from flowtheory.outcome import Outcome
 from flowtheory.precision import float64
 
@@ -96,6 +96,7 @@ def solve(
         DataError: parameters that do not fit the data, or are not finite.
         ParameterError: times, tolerances or a pattern that make no sense.
     """
+    require_escape(escape)
     params = flow.start(np.asarray(params.W), np.asarray(params.v))
     run = _Run(
         flow,

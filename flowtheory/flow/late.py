@@ -3,6 +3,10 @@ r"""Late times: from the end of a run on, in $\log(1+t)$.
 After alignment the loss of an exponential-tailed flow falls like $1/(t \log t)$, and all margins
 grow like $\log t$: in $\log(1+t)$ the field stays of order one, and the number of steps grows with
 the number of decades only. Kinks are still watched (under Assumption 1 there are none left).
+
+The norms grow like $(\log t)^{1/2}$ while the part of the weights across their limit direction need
+not grow, so directions and the stable rank approach their limits like $(\log t)^{-1/2}$ or
+$(\log t)^{-1}$: extrapolate in that variable, from times like 1e50 (1e290 can be reached).
 """
 
 from __future__ import annotations

@@ -53,10 +53,11 @@ class Settings:
             raise ParameterError(
                 f"method is {self.method!r}", expected="'dopri8' or 'tsit5'", fix="leave it out"
             )
-        for name in ("max_steps", "chunk"):
-            if getattr(self, name) < 1:
+        for name in ("max_steps", "max_switches", "chunk"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
                 raise ParameterError(
-                    f"{name} is {getattr(self, name)!r}",
+                    f"{name} is {value!r}",
                     expected="an integer >= 1",
                     fix=f"leave {name} out",
                 )

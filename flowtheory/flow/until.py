@@ -29,6 +29,16 @@ class Until:
 NEVER = Until()
 
 
+def require_escape(level: float) -> None:
+    """Raise `ParameterError` unless `level` can be an escape level of max |f|."""
+    if not (math.isfinite(level) and level > 0):
+        raise ParameterError(
+            f"escape is {level!r}",
+            expected="a finite level > 0 of max |f|",
+            fix="0.1 (default); a level that is never reached, such as 1e9, records nothing",
+        )
+
+
 def loss_below(value: float) -> Until:
     """Stop when the loss falls to `value`; the time is located to root accuracy.
 

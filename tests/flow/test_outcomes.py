@@ -141,6 +141,7 @@ def test_log_times() -> None:
         ({"times": np.array([1.0, 11.0])}, "span"),
         ({"settings": Settings(atol=1e-9)}, "swallows"),
         ({"settings": Settings(atol=-1.0)}, "atol"),
+        ({"escape": 0.0}, "escape"),
     ],
 )
 def test_bad_options(options: dict[str, Any], message: str) -> None:
@@ -149,7 +150,8 @@ def test_bad_options(options: dict[str, Any], message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [{"rtol": 0.5}, {"rtol": 0.0}, {"method": "euler"}, {"max_steps": 0}, {"chunk": 0}]
+    "bad",
+    [{"rtol": 0.5}, {"rtol": 0.0}, {"method": "euler"}, {"max_steps": 0}, {"max_switches": 0}],
 )
 def test_bad_settings(bad: dict[str, Any]) -> None:
     with pytest.raises(ParameterError):

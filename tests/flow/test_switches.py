@@ -11,7 +11,7 @@ from flow.problems import LOSSES, balanced, cone, make, scipy_switches, slow_and
 
 from flowtheory import Outcome
 from flowtheory.flow import GradientFlow, Settings, TwoLayer, all_classified, loss_below, solve
-from flowtheory.flow.integrate import stretch
+from flowtheory.flow.integrate import STAGES, stretch
 
 ARCCOSH = np.arccosh(10.0)  # effective switch time of the slow neuron at mu = 0.1
 
@@ -65,6 +65,15 @@ def test_switches_agree_with_scipy(seed: int, eps: float) -> None:
     np.testing.assert_allclose(run.switches.time, [e[0] for e in expected], rtol=1e-11)
     final = np.append(run.params.W, run.params.v)
     np.testing.assert_allclose(final, state, rtol=0, atol=1e-9 * np.abs(state).max())
+
+
+def test_an_event_costs_two_landings_at_most() -> None:
+    flow, w0, signs = cone(0)
+    run = solve(flow, balanced(1e-3 * w0, signs), 6.0)
+    events = len(run.switches.time) + 1  # and the escape
+    steps = run.statistics.accepted + run.statistics.rejected
+    assert run.statistics.evaluations <= STAGES["dopri8"] * (steps + 2 * events)
+    assert run.statistics.stretches <= events + 3  # and two for full save buffers
 
 
 def test_escape_and_loss_are_located() -> None:
