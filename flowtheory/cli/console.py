@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 import typer
 from rich.console import Console
@@ -31,16 +34,41 @@ def stderr() -> Console:
 @contextmanager
 def clear_errors(debug: bool) -> Iterator[None]:
     """A user's mistake is one block of text and exit status 2; `--debug` shows the traceback."""
+    with _noting_interrupts() as interrupts:
+        try:
+            yield
+        except FlowtheoryError as error:
+            if debug:
+                traceback.print_exc()
+            show_error(error)
+            raise typer.Exit(USAGE) from error
+        except typer.Exit:
+            raise
+        except BaseException as error:
+            # A compiler that is interrupted may turn the interrupt into an error of its own.
+            if not (interrupts or isinstance(error, KeyboardInterrupt)):
+                raise
+            stderr().print("interrupted: nothing was written")
+            raise typer.Exit(INTERRUPTED) from error
+
+
+@contextmanager
+def _noting_interrupts() -> Iterator[list[int]]:
+    """Ctrl-C raises KeyboardInterrupt as always, and is written down too."""
+    seen: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        seen.append(number)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield seen
+        return
+    former = signal.signal(signal.SIGINT, note)
     try:
-        yield
-    except FlowtheoryError as error:
-        if debug:
-            traceback.print_exc()
-        show_error(error)
-        raise typer.Exit(USAGE) from error
-    except KeyboardInterrupt as error:
-        stderr().print("interrupted: nothing was written")
-        raise typer.Exit(INTERRUPTED) from error
+        yield seen
+    finally:
+        signal.signal(signal.SIGINT, former)
 
 
 def show_error(error: FlowtheoryError) -> None:

@@ -285,7 +285,11 @@ def _sample(neuron, cell, dt, direction, log_norm_ratio):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def propagate_neuron(problem, w0, v0, active, times, max_events):
-    """Carry one neuron through all its cells; returns (status, events, start, end, samples)."""
+    """Carry one neuron through all its cells.
+
+    Returns (status, events, [|a|, phi] at the start, [|a|, phi, ln|w|] at the end, v/|w|,
+    direction, multipliers, sampled directions, sampled [ln|w|, v/|w|]).
+    """
     neuron = start(problem, w0, v0, active)
     rows = np.empty((64, 6))
     directions, logs = np.empty((times.size, w0.size)), np.empty((times.size, 2))
@@ -338,4 +342,9 @@ def propagate_neuron(problem, w0, v0, active, times, max_events):
     # What was not reached is not reported.
     directions[sampled:] = np.nan
     logs[sampled:] = np.nan
-    return status, rows[: neuron.counts[N_EVENTS]], first, cell, neuron, directions, logs
+    rows = rows[: neuron.counts[N_EVENTS]]
+    # Arrays and numbers only: making a named tuple runs Python code, and numba crashes the process
+    # if a Ctrl-C arrives there.
+    end = np.array([cell.alpha, neuron.scalars[PHI], neuron.scalars[LOG_NORM]])
+    ratio = neuron.scalars[SIGN] * neuron.scalars[V]
+    return status, rows, first, end, ratio, neuron.w, neuron.lam, directions, logs

@@ -156,13 +156,10 @@ def _check(
 
 
 def _assemble(results: list[Any], pattern: np.ndarray, times: np.ndarray) -> EffectivePaths:
-    from flowtheory.exact._state import LOG_NORM, PHI, SIGN, V
-
-    status, rows, first, cell, neuron, directions, logs = zip(*results, strict=True)
+    status, rows, first, end, ratio, w, lam, directions, logs = zip(*results, strict=True)
     events = np.concatenate(rows)
-    scalars = np.array([state.scalars for state in neuron])
     counts = np.array([len(part) for part in rows])
-    samples = Samples(times, np.array(directions), np.array(logs)[:, :, 0], np.array(logs)[:, :, 1])
+    last, sampled = np.array(end), np.array(logs)
     return EffectivePaths(
         outcome=tuple(_OUTCOMES[code] for code in status),
         offsets=np.concatenate([[0], np.cumsum(counts)]),
@@ -172,14 +169,14 @@ def _assemble(results: list[Any], pattern: np.ndarray, times: np.ndarray) -> Eff
         alpha=events[:, 3],
         phi=events[:, 4],
         log_norm=events[:, 5],
-        initial_alpha=np.array([pair[0] for pair in first]),
-        initial_phi=np.array([pair[1] for pair in first]),
+        initial_alpha=np.array(first)[:, 0],
+        initial_phi=np.array(first)[:, 1],
         initial_active=pattern,
-        final_alpha=np.array([last.alpha for last in cell]),
-        final_phi=scalars[:, PHI],
-        final_direction=np.array([state.w for state in neuron]),
-        final_log_norm=scalars[:, LOG_NORM],
-        final_ratio=scalars[:, SIGN] * scalars[:, V],
-        multipliers=np.array([state.lam for state in neuron]),
-        samples=samples,
+        final_alpha=last[:, 0],
+        final_phi=last[:, 1],
+        final_direction=np.array(w),
+        final_log_norm=last[:, 2],
+        final_ratio=np.array(ratio),
+        multipliers=np.array(lam),
+        samples=Samples(times, np.array(directions), sampled[:, :, 0], sampled[:, :, 1]),
     )

@@ -1,1 +1,14 @@
-"""Published laws as objects: one package or file a law."""
+"""Published laws as objects: one package or file a law, and what a law consists of."""
+
+from flowtheory.laws.record import Assumption as Assumption
+from flowtheory.laws.record import Control as Control
+from flowtheory.laws.record import Effort as Effort
+from flowtheory.laws.record import Experiment as Experiment
+from flowtheory.laws.record import ExperimentResult as ExperimentResult
+from flowtheory.laws.record import Law as Law
+from flowtheory.laws.record import Settings as Settings
+from flowtheory.laws.record import Statement as Statement
+from flowtheory.laws.record import SymbolInfo as SymbolInfo
+from flowtheory.laws.record import Verification as Verification
+from flowtheory.laws.rows import evidence as evidence
+from flowtheory.laws.verify import verify as verify

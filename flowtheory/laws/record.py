@@ -6,6 +6,7 @@ hold the same evidence against a deliberately wrong claim and must come out DISA
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -16,6 +17,7 @@ import sympy as sp
 from flowtheory.clock import Clock
 from flowtheory.errors import ParameterError
 from flowtheory.judge import Evidence, Finding, Fit, Verdict
+from flowtheory.symbolic.printing import tex
 
 if TYPE_CHECKING:
     from flowtheory.data import LabelledData
@@ -33,6 +35,10 @@ class Effort(Enum):
         return {Effort.QUICK: quick, Effort.STANDARD: standard, Effort.FULL: full}[self]
 
 
+def silent(what: str, done: int, total: int) -> None:
+    """Show no progress."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """How a law is verified. `data` is the real data set, or None for synthetic data only."""
@@ -41,7 +47,7 @@ class Settings:
     effort: Effort = Effort.STANDARD
     data: LabelledData | None = None
     # Called with (what is being done, done, total).
-    progress: Callable[[str, int, int], None] = field(default=lambda what, done, total: None)
+    progress: Callable[[str, int, int], None] = silent
 
     def __post_init__(self) -> None:
         if not isinstance(self.seed, int) or self.seed < 0:
@@ -72,7 +78,7 @@ class Statement:
     @property
     def latex(self) -> str:
         """The formula as LaTeX, printed from the expression that is evaluated."""
-        return sp.latex(self.expression)
+        return tex(self.expression)
 
 
 @dataclass(frozen=True)
@@ -130,11 +136,12 @@ class Law:
     references: tuple[str, ...]
     docs: str
     derive: Callable[[], Any] | None = None
-    # Filled by the registry's verification, quoted in the table of verified laws.
+    # Of the standard verification with the default settings; the table of laws quotes it, and the
+    # common test suite compares it with what `Verification.tested_range` says.
     tested_range: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Verification:
     """The outcome of `verify`: the verdict with everything that led to it."""
 
@@ -145,3 +152,31 @@ class Verification:
     settings: Settings
     seconds: float
     versions: Mapping[str, str]
+
+    @property
+    def rows(self) -> tuple[Evidence, ...]:
+        """The evidence of all experiments."""
+        return tuple(row for result in self.results.values() for row in result.rows)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """The findings of all experiments, which make the verdict together with the controls."""
+        return tuple(found for result in self.results.values() for found in result.findings)
+
+    def tested_range(self) -> str:
+        """The range of the evidence in words, as in "n 2..64, mu 0.01..0.5, eps 0, 300 cases"."""
+        measured = [row for row in self.rows if math.isfinite(row.measured)]
+        parts = []
+        for name in ("n", "mu", "eps"):
+            values = [getattr(row, name) for row in measured]
+            if values:
+                low, high = min(values), max(values)
+                parts.append(f"{name} {low:.4g}..{high:.4g}" if low < high else f"{name} {low:.4g}")
+        return ", ".join([*parts, f"{len(measured)} cases"])
+
+    def __repr__(self) -> str:
+        rejected = sum(found.verdict is Verdict.DISAGREES for found in self.controls.values())
+        return (
+            f"<{self.law.name}: {self.verdict.value} over {self.tested_range()}; "
+            f"{rejected} of {len(self.controls)} controls rejected; {self.seconds:.0f} s>"
+        )

@@ -194,7 +194,6 @@ def _range(verification: Verification) -> dict[str, Any]:
     rows = [row for result in verification.results.values() for row in result.rows]
     measured = [row for row in rows if math.isfinite(row.measured)]
     return {
-        "text": verification.law.tested_range,
         "cases": len(rows),
         "measured": len(measured),
         "families": list(dict.fromkeys(row.family for row in measured)),

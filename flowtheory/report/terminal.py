@@ -95,9 +95,10 @@ def _verdict(document: Mapping[str, Any]) -> Table:
         if tested[key]
     ]
     counts = f"{tested['measured']} of {tested['cases']} cases measured"
-    words = [*([tested["text"]] if tested["text"] else []), ", ".join([counts, *numbers])]
     table = _labelled([])
-    table.add_row(Text(document["verdict"], _STYLES[document["verdict"]]), "\n".join(words))
+    table.add_row(
+        Text(document["verdict"], _STYLES[document["verdict"]]), ", ".join([counts, *numbers])
+    )
     return table
 
 

@@ -138,6 +138,7 @@ ACTIVATIONS: Mapping[str, Activation] = {
     "identity": Activation("identity", ARGUMENT),
     "tanh": Activation("tanh", tanh(ARGUMENT)),
 }
+"""Name -> activation."""
 
 
 def find_activation(which: str | Activation) -> Activation:

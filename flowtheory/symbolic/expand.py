@@ -88,6 +88,8 @@ def expand_in_scale(expr: Expr, scales: Mapping[IndexedBase, int], order: int) -
 
 @dataclass
 class _Expander:
+    """Coefficients of the scale, node by node, truncated at `order`."""
+
     scales: dict[IndexedBase, int]
     order: int
     exact: bool = True

@@ -108,6 +108,7 @@ LOSSES: Mapping[str, Loss] = {
         Loss("half_square", Rational(1, 2) * (LABEL - OUTPUT) ** 2),
     )
 }
+"""Name -> loss."""
 
 ANY_LOSS = Loss("any", AnyLoss(LABEL, OUTPUT, Integer(0)))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sympy import Add, Function, Integer, Pow, Rational, S, Sum, Symbol
+from sympy import Add, Float, Function, Integer, Pow, Rational, S, Sum, Symbol
 from sympy.core.function import ArgumentIndexError
 from sympy.printing.latex import LatexPrinter
 from sympy.printing.precedence import PRECEDENCE
@@ -81,6 +81,8 @@ class _PaperOrder:
 
 
 class _Tex(_PaperOrder, LatexPrinter):
+    """LaTeX in the order of a paper."""
+
     _minus = "- "
 
     def _quotient(self, above: list[Expr], below: list[Expr]) -> str:
@@ -105,6 +107,8 @@ class _Tex(_PaperOrder, LatexPrinter):
 
 
 class _OneLine(_PaperOrder, StrPrinter):
+    """One line of Unicode in the order of a paper."""
+
     # Heads such as Indexed print themselves for StrPrinter under its own method name.
     printmethod = "_unicode_line"
 
@@ -135,7 +139,8 @@ class _OneLine(_PaperOrder, StrPrinter):
     def _print_Pow(self, expr: Pow, rational: bool = False) -> str:
         base, exponent = expr.as_base_exp()
         if exponent == S.Half:
-            return f"√{self._brackets(self._print(base))}"
+            inner = self._print(base)
+            return f"√{inner if base.is_Symbol else self._brackets(inner)}"
         if _negative(exponent):
             return self._quotient([], [Pow(base, -exponent)])
         bare = isinstance(base, Indexed) or base.is_Symbol or base.is_Function
@@ -150,8 +155,20 @@ class _OneLine(_PaperOrder, StrPrinter):
     def _print_log(self, expr: Any) -> str:
         return f"ln({self._print(expr.args[0])})"
 
+    def _print_acosh(self, expr: Any) -> str:
+        return f"arcosh({self._print(expr.args[0])})"
+
+    def _print_asinh(self, expr: Any) -> str:
+        return f"arsinh({self._print(expr.args[0])})"
+
     def _print_atanh(self, expr: Any) -> str:
         return f"artanh({self._print(expr.args[0])})"
+
+    def _print_Min(self, expr: Any) -> str:
+        return f"min({', '.join(map(self._print, sorted(expr.args, key=str)))})"
+
+    def _print_Float(self, expr: Any) -> str:
+        return f"{float(expr):g}"
 
     def _print_Ramp(self, expr: Any, prime: str = "") -> str:
         z, a, _ = expr.args
@@ -187,7 +204,9 @@ def _fraction(expr: Expr) -> tuple[list[Expr], list[Expr]]:
     above: list[Expr] = []
     below: list[Expr] = []
     for factor in expr.as_ordered_factors():
-        if isinstance(factor, Rational):
+        if isinstance(factor, Float):
+            above.append(factor)
+        elif isinstance(factor, Rational):
             above += [Integer(factor.p)] if factor.p != 1 else []
             below += [Integer(factor.q)] if factor.q != 1 else []
         elif isinstance(factor, Pow) and _negative(factor.exp):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import sympy as sp
 
 from flowtheory.data import digits
 from flowtheory.errors import UnknownNameError
-from flowtheory.judge import Verdict
+from flowtheory.judge import Verdict, judge_upper_bound
 from flowtheory.laws.record import Effort, Settings
 from flowtheory.laws.registry import LAWS, get_law
 from flowtheory.laws.verify import verify
@@ -20,13 +21,11 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module", params=sorted(LAWS))
 def verification(request):
-    settings = Settings(seed=1, effort=Effort.QUICK, data=digits())
-    return verify(LAWS[request.param], settings)
+    return verify(LAWS[request.param], Settings(data=digits()))
 
 
 def test_the_law_agrees(verification):
-    findings = [f for result in verification.results.values() for f in result.findings]
-    assert [f for f in findings if f.verdict is not Verdict.AGREES] == []
+    assert [f for f in verification.findings if f.verdict is not Verdict.AGREES] == []
     assert verification.verdict is Verdict.AGREES
 
 
@@ -36,9 +35,8 @@ def test_every_negative_control_disagrees(verification):
 
 
 def test_evidence_is_finite_and_counts_its_neurons(verification):
-    rows = [row for result in verification.results.values() for row in result.rows]
-    assert len(rows) > 100
-    for row in rows:
+    assert len(verification.rows) > 100
+    for row in verification.rows:
         assert math.isfinite(row.measured)
         assert row.live + row.dead + row.censored == row.h
 
@@ -60,12 +58,32 @@ def test_the_record_is_complete(verification):
     assert len(law.derive()) > 5
 
 
-def test_verification_is_reproducible(verification):
-    again = verify(verification.law, verification.settings)
-    for name, result in verification.results.items():
-        assert [row.as_dict() for row in again.results[name].rows] == [
-            row.as_dict() for row in result.rows
-        ]
+def test_the_range_that_the_table_of_laws_quotes_is_the_one_tested(verification):
+    assert verification.law.tested_range == verification.tested_range()
+
+
+@pytest.mark.parametrize("name", sorted(LAWS))
+def test_verification_is_reproducible_and_agrees_for_other_seeds(name):
+    settings = Settings(seed=1, effort=Effort.QUICK, data=digits())
+    first, again = verify(LAWS[name], settings), verify(LAWS[name], settings)
+    assert first.verdict is Verdict.AGREES
+    assert [row.as_dict() for row in first.rows] == [row.as_dict() for row in again.rows]
+    other = verify(LAWS[name], Settings(seed=2, effort=Effort.QUICK, data=digits(3, 8)))
+    assert other.verdict is Verdict.AGREES
+    assert [row.as_dict() for row in other.rows] != [row.as_dict() for row in first.rows]
+
+
+def test_evidence_that_rejects_no_wrong_claim_is_inconclusive():
+    law = LAWS["alignment-time"]
+    agreeing = replace(
+        law.controls[0],
+        judge=lambda results: judge_upper_bound("powerless", results["attaining"].rows),
+    )
+    attaining = [e for e in law.experiments if e.name == "attaining"]
+    settings = Settings(effort=Effort.QUICK)
+    powerless = replace(law, experiments=tuple(attaining), controls=(agreeing,))
+    assert verify(powerless, settings).verdict is Verdict.INCONCLUSIVE
+    assert verify(replace(powerless, controls=()), settings).verdict is Verdict.AGREES
 
 
 def test_an_unknown_law_is_refused_with_a_suggestion():

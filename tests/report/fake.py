@@ -235,7 +235,6 @@ def law() -> Law:
         not_shown=("data that violate Assumption 1", "finite eps beyond 1e-2"),
         references=(PAPER,),
         docs="docs/laws/alignment-time.md",
-        tested_range="random, adversarial, attaining and real data",
     )
 
 

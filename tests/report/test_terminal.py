@@ -39,7 +39,7 @@ def test_everything_is_said():
         *(one["text"] for one in document["statements"]),
         *(one["claim"] for one in document["findings"]),
         *(f"{one['name']} {one['cases']}" for one in document["controls"]),
-        *document["not_shown"], "AGREES random, adversarial", "300 of 301 cases measured",
+        *document["not_shown"], "AGREES", "300 of 301 cases measured",
         "n 2..2,002", "2.00005 ± 0.00029", "Time 41 s",
     ):  # fmt: skip
         assert said in text

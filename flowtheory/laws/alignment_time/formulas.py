@@ -27,8 +27,9 @@ g_plus = sp.Symbol("g_plus", positive=True)
 g_minus = sp.Symbol("g_minus", positive=True)
 c = sp.Symbol("c", real=True)
 
-B = 2 * sp.acosh(sp.sqrt((1 + mu) / 2) / mu)
-ABSOLUTE_CONSTANT = sp.Rational(18201, 10000)
+B = 2 * sp.acosh(sp.sqrt(1 + mu) / (sp.sqrt(2) * mu))
+# The maximum of sqrt(mu) B(mu) over (0, 1], 1.820041..., rounded up.
+ABSOLUTE_CONSTANT = sp.Float("1.8201")
 
 PUBLISHED = 16 * sp.log(n) / (sp.Min(zeta, xi) * sp.sqrt(mu) * x_min)
 PUBLISHED_LITERAL = PUBLISHED.subs(xi, mu**2)
@@ -39,7 +40,7 @@ SHARP_REPELLER = SHARP + REPELLER_TERM
 ABSOLUTE = ABSOLUTE_CONSTANT / (sp.sqrt(mu) * x_min)
 
 TWO_POINTS = sp.acosh(1 / mu)
-FOUR_POINTS = 2 * sp.asinh(sp.sqrt((1 - mu) / 2) / mu)
+FOUR_POINTS = 2 * sp.asinh(sp.sqrt(1 - mu) / (sp.sqrt(2) * mu))
 CLASS_SUM = sp.sqrt(n * (1 + mu * (n - 1)))  # |x_+| of n unit data with all cosines mu
 IN_CONE = sp.log(sp.tan(theta_0 / 2) / sp.tan(theta_f / 2)) / x_plus
 # An isotropic start has <w, x_i> of order |x_i|/sqrt(D), the largest of n of them sqrt(2 ln n)
