@@ -43,9 +43,11 @@ from flowtheory.exact._state import (
     TIME,
     V,
     add_datum,
+    assign,
     axpy,
     distance2,
     dot,
+    fill,
     refresh,
     scale,
     shift_and_scale,
@@ -110,7 +112,7 @@ def _enter_cell(problem, neuron):
     """The cell's constants, and the status if the neuron will never leave its direction."""
     alpha = np.sqrt(dot(neuron.a, neuron.a))
     if not _moves(neuron):
-        neuron.a[:] = 0.0
+        fill(neuron.a, 0.0)
         return Cell(0.0, 0.0, 0.0), STATUS_DEAD
     if alpha <= problem.floor:
         return Cell(0.0, 0.0, 0.0), STATUS_STATIONARY
@@ -210,7 +212,8 @@ def _log(rows, neuron, datum, kind):
     at = neuron.counts[N_EVENTS]
     if at == rows.shape[0]:
         bigger = np.empty((2 * at, rows.shape[1]))
-        bigger[:at] = rows
+        for row in range(at):
+            assign(bigger[row], rows[row])
         rows = bigger
     rows[at, 0] = neuron.scalars[TIME]
     rows[at, 1] = datum
@@ -257,7 +260,7 @@ def _sample(neuron, cell, dt, direction, log_norm_ratio):
     """
     p, v, alpha = cell.p, neuron.scalars[V], cell.alpha
     if alpha == 0.0 or (v == 0.0 and p == 0.0):
-        direction[:] = neuron.w
+        assign(direction, neuron.w)
         log_norm_ratio[0] = neuron.scalars[LOG_NORM]
         log_norm_ratio[1] = neuron.scalars[SIGN] * v
         return
@@ -278,7 +281,7 @@ def _sample(neuron, cell, dt, direction, log_norm_ratio):
         along = neuron.a[k] / cell.alpha
         direction[k] = (neuron.w[k] - p * along) * decay + p_t * along
     norm = np.sqrt(dot(direction, direction))
-    direction /= norm
+    scale(direction, 1.0 / norm)
     log_norm_ratio[0] = neuron.scalars[LOG_NORM] + alpha * dt + np.log(norm)
     log_norm_ratio[1] = neuron.scalars[SIGN] * v_t / norm
 
@@ -295,7 +298,8 @@ def propagate_neuron(problem, w0, v0, active, times, max_events):
     directions, logs = np.empty((times.size, w0.size)), np.empty((times.size, 2))
     distances = np.empty(neuron.q.size)
     sampled, loops = 0, 0
-    first = np.array([0.0, neuron.scalars[PHI]])
+    first = np.zeros(2)
+    first[1] = neuron.scalars[PHI]
     while True:
         cell, status = _enter_cell(problem, neuron)
         if loops == 0:
@@ -340,11 +344,13 @@ def propagate_neuron(problem, w0, v0, active, times, max_events):
         _sample(neuron, cell, dt, directions[sampled], logs[sampled])
         sampled += 1
     # What was not reached is not reported.
-    directions[sampled:] = np.nan
-    logs[sampled:] = np.nan
+    for k in range(sampled, times.size):
+        fill(directions[k], np.nan)
+        fill(logs[k], np.nan)
     rows = rows[: neuron.counts[N_EVENTS]]
     # Arrays and numbers only: making a named tuple runs Python code, and numba crashes the process
     # if a Ctrl-C arrives there.
-    end = np.array([cell.alpha, neuron.scalars[PHI], neuron.scalars[LOG_NORM]])
+    end = np.empty(3)
+    end[0], end[1], end[2] = cell.alpha, neuron.scalars[PHI], neuron.scalars[LOG_NORM]
     ratio = neuron.scalars[SIGN] * neuron.scalars[V]
     return status, rows, first, end, ratio, neuron.w, neuron.lam, directions, logs

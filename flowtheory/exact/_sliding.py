@@ -83,8 +83,9 @@ def box_least_squares(h, b, lam, tolerance):
     KKT conditions were reached.
     """
     size = lam.size
-    free = (lam > 0.0) & (lam < 1.0)
-    skipped = np.zeros(size, dtype=np.bool_)
+    free, skipped = np.empty(size, dtype=np.bool_), np.zeros(size, dtype=np.bool_)
+    for i in range(size):
+        free[i] = 0.0 < lam[i] < 1.0
     members = np.empty(size, dtype=np.int64)
     factor, step = np.empty((size, size)), np.empty(size)
     newest = -1

@@ -91,6 +91,21 @@ def axpy(factor, x, y):
         y[k] += factor * x[k]
 
 
+# Loops where NumPy would do in a line: numba compiles an array expression much more slowly.
+@njit(cache=True, nogil=True, error_model="numpy")
+def fill(x, value):
+    """x = value."""
+    for k in range(x.size):
+        x[k] = value
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def assign(x, y):
+    """x = y."""
+    for k in range(x.size):
+        x[k] = y[k]
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def scale(x, factor):
     """x *= factor."""
@@ -119,7 +134,7 @@ def add_datum(problem, neuron, i, weight):
 @njit(cache=True, nogil=True, error_model="numpy")
 def refresh(problem, neuron):
     """Recompute a, r and q from the book-kept pattern: stops the drift of incremental sums."""
-    neuron.a[:] = 0.0
+    fill(neuron.a, 0.0)
     for i in range(neuron.g.size):
         if neuron.lam[i] != 0.0:
             axpy(neuron.lam[i] * neuron.g[i], problem.x[i], neuron.a)
@@ -145,17 +160,21 @@ def start(problem, w0, v0, active):
     n, dim = problem.x.shape
     radius = np.sqrt(dot(w0, w0))
     neuron = Neuron(
-        w0 / radius,
-        np.zeros(dim),
+        w0.copy(),
+        np.empty(dim),
         np.empty(n),
         np.empty(n),
         problem.c.copy(),
-        np.where(active, SIDE_ACTIVE, SIDE_INACTIVE),
-        np.where(active, 1.0, 0.0),
+        np.empty(n),
+        np.empty(n),
         np.empty(n, dtype=np.int64),
         np.zeros(6),
         np.zeros(3, dtype=np.int64),
     )
+    scale(neuron.w, 1.0 / radius)
+    for i in range(n):
+        neuron.side[i] = SIDE_ACTIVE if active[i] else SIDE_INACTIVE
+        neuron.lam[i] = 1.0 if active[i] else 0.0
     v = abs(v0) / radius
     neuron.scalars[LOG_NORM] = np.log(radius)
     neuron.scalars[V] = v
