@@ -60,7 +60,8 @@ def with_error(value: float, low: float, high: float) -> str:
     if not math.isfinite(half) or half <= 0:
         return number(value, 6)
     if half < 1e-4:
-        return f"{value:.10g} ± {half:.1e}"
+        rounded = round(value, 1 - math.floor(math.log10(half)))
+        return f"{rounded:.10g} ± {half:.1e}"
     decimals = max(0, 1 - math.floor(math.log10(half)))
     return f"{value:.{decimals}f} ± {half:.{decimals}f}"
 

@@ -100,3 +100,8 @@ def test_formula_between_dollars_is_typeset_and_the_rest_escaped():
     shown = prose("a < b <= $\\mu$ & <script>")
     assert shown.startswith("a &lt; b ≤ <math ")
     assert shown.endswith("</math> &amp; &lt;script&gt;")
+
+
+def test_a_value_of_rounding_is_shown_as_zero():
+    assert with_error(5.2e-32, -2.7e-15, 2.7e-15) == "0 ± 2.7e-15"
+    assert with_error(1.00004809, 1.00004009, 1.00005609) == "1.0000481 ± 8.0e-06"
