@@ -41,6 +41,7 @@ def finite_eps(settings: Settings) -> ExperimentResult:
         np.log(np.abs(shift)),
         name="order in eps of the shift of the switch time",
         predicted=2.0,
+        remainder=_next_order(float(np.max(np.abs(shift)))),
         alternatives=(("first order", 1.0), ("fourth order", 4.0)),
     )
     clocks = []
@@ -54,6 +55,16 @@ def finite_eps(settings: Settings) -> ExperimentResult:
         judge_upper_bound(f"v^2 - |w|^2 is conserved to {DRIFT:g} |w|^2", drifts),
     )
     return ExperimentResult(tuple(rows + clocks + drifts), (fit,), findings)
+
+
+def _next_order(shift: float) -> float:
+    r"""Half the range of $\ln(\text{shift}/\varepsilon^2)$ that the next order allows.
+
+    The shift is proportional to the output of the fast neuron at the switch, which grows
+    like $e^{2|x_+|t}$; switching later by `shift` changes it by the factor
+    $1 + 2|x_+| \cdot \text{shift}$.
+    """
+    return float(np.linalg.norm(family("two-points")(mu=MU).data.x_plus)) * shift
 
 
 def _run(eps: float, loss: str) -> Trajectory:
