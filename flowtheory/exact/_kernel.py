@@ -167,6 +167,14 @@ def _sign_change(neuron, cell):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _next_event(problem, neuron, cell, distances):
+    """The datum that switches next, or NO_DATUM for the output weight's sign, and its S."""
+    i, s = _next_switch(problem, neuron, distances)
+    s_sign = _sign_change(neuron, cell)
+    return (NO_DATUM, s_sign) if s_sign <= s else (i, s)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _advance(problem, neuron, cell, s, v1, dt):
     """Move along the straight line by S = s and renormalise."""
     axpy(s, neuron.a, neuron.w)
@@ -287,6 +295,16 @@ def _sample(neuron, cell, dt, direction, log_norm_ratio):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _sample_until(neuron, cell, times, sampled, end, directions, logs):
+    """Sample at the times before `end`, from number `sampled` on; returns the next number."""
+    while sampled < times.size and times[sampled] < end:
+        dt = times[sampled] - neuron.scalars[TIME]
+        _sample(neuron, cell, dt, directions[sampled], logs[sampled])
+        sampled += 1
+    return sampled
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def propagate_neuron(problem, w0, v0, active, times, max_events):
     """Carry one neuron through all its cells.
 
@@ -308,10 +326,7 @@ def propagate_neuron(problem, w0, v0, active, times, max_events):
         _fill_alpha(rows, neuron, cell.alpha)
         if status != STATUS_RUNNING:
             break
-        i, s = _next_switch(problem, neuron, distances)
-        s_sign = _sign_change(neuron, cell)
-        if s_sign <= s:
-            i, s = NO_DATUM, s_sign
+        i, s = _next_event(problem, neuron, cell, distances)
         if s == np.inf:
             status = STATUS_FINAL
             break
@@ -319,9 +334,7 @@ def propagate_neuron(problem, w0, v0, active, times, max_events):
         v1 = 0.0 if i == NO_DATUM else np.sqrt(max(cell.rho2 + p1 * p1, 0.0))
         dt = elapsed(cell.p, neuron.scalars[V], p1, v1, cell.rho2, cell.alpha) if s > 0.0 else 0.0
         now = neuron.scalars[TIME]
-        while sampled < times.size and times[sampled] < now + dt:
-            _sample(neuron, cell, times[sampled] - now, directions[sampled], logs[sampled])
-            sampled += 1
+        sampled = _sample_until(neuron, cell, times, sampled, now + dt, directions, logs)
         neuron.counts[N_STILL] = 0 if dt > 0.0 else neuron.counts[N_STILL] + 1
         if neuron.counts[N_STILL] > 4 * neuron.q.size + 16:
             status = STATUS_NONUNIQUE
@@ -338,11 +351,8 @@ def propagate_neuron(problem, w0, v0, active, times, max_events):
             break
         if loops % _REFRESH_EVERY == 0:
             refresh(problem, neuron)
-    final = status != STATUS_NONUNIQUE and status != STATUS_EVENT_LIMIT
-    while final and sampled < times.size:
-        dt = times[sampled] - neuron.scalars[TIME]
-        _sample(neuron, cell, dt, directions[sampled], logs[sampled])
-        sampled += 1
+    if status != STATUS_NONUNIQUE and status != STATUS_EVENT_LIMIT:
+        sampled = _sample_until(neuron, cell, times, sampled, np.inf, directions, logs)
     # What was not reached is not reported.
     for k in range(sampled, times.size):
         fill(directions[k], np.nan)
