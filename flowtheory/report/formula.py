@@ -18,6 +18,7 @@ _WORD_SUBSCRIPT = re.compile(r"_\{([A-Za-z]{2,})\}")
 _LOW_BRACKETS = re.compile(r"\\left\(((?:(?!\\left|\\right|\\frac|\\sqrt).)*)\\right\)")
 # A function's name after a factor: the converter leaves no space before it.
 _FUNCTION = re.compile(r"<m[io]>([A-Za-z]{2,})</m[io]>")
+_BAR = re.compile("<mo[^>]*>(&#x0007C;|&#x02016;)</mo>")
 _CLOSED = re.compile(r"</m\w+>$")
 
 
@@ -28,6 +29,8 @@ def mathml(latex: str, *, block: bool = False) -> str:
     tidy = _LOW_BRACKETS.sub(r"(\1)", _WORD_SUBSCRIPT.sub(r"_{\\text{\1}}", latex))
     element = convert(tidy, display="block" if block else "inline")
     element = _FUNCTION.sub(_function_name, element)
+    # A bar of a norm is no relation: without this browsers set it apart on both sides.
+    element = _BAR.sub(r'<mo stretchy="false" lspace="0" rspace="0">\1</mo>', element)
     return element.replace("<math ", f'<math alttext="{html.escape(latex)}" ', 1)
 
 
