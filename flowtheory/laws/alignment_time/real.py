@@ -34,11 +34,16 @@ def real_data(settings: Settings) -> ExperimentResult:
     quantiles: list[dict[str, Any]] = []
     for k, (data, note) in enumerate(subsets):
         comparison = compare(gaussian_starts(data, h=h, seed=settings.seed, family=whole_name))
-        worst.append(comparison.row("real", note=note))
+        worst.append(comparison.row("real", seed=settings.seed, note=note))
         informed.append(
-            comparison.row("real, a posteriori", predicted=a_posteriori(comparison), note=note)
+            comparison.row(
+                "real, a posteriori",
+                predicted=a_posteriori(comparison),
+                seed=settings.seed,
+                note=note,
+            )
         )
-        typical.append(_typical(comparison, note))
+        typical.append(_typical(comparison, settings.seed, note))
         quantiles.append(_quantiles(comparison, note))
         settings.progress("real images", k + 1, len(subsets) + 1)
     whole = _whole(settings, h)
@@ -88,7 +93,7 @@ def _subsets(settings: Settings) -> list[tuple[LabelledData, str]]:
     return found
 
 
-def _typical(comparison: Comparison, note: str) -> Evidence:
+def _typical(comparison: Comparison, seed: int, note: str) -> Evidence:
     """The median time against the typical-time scaling at the mean cosine and mean norm."""
     data, times = comparison.case.data, comparison.times
     unit = data.signed / data.norms[:, None]
@@ -102,6 +107,7 @@ def _typical(comparison: Comparison, note: str) -> Evidence:
         times.quantiles("pattern")["median"] * data.x_min,
         family=comparison.case.family,
         h=comparison.case.h,
+        seed=seed,
         counts=times.counts,
         note=f"{note}; median neuron, mean cosine {mean_cosine:.3f}",
     )
