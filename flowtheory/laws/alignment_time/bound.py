@@ -66,10 +66,10 @@ def adversarial(settings: Settings) -> ExperimentResult:
     """A search (differential evolution) for data and starts that come closest to B(mu)."""
     sizes = settings.effort.pick([(2, 2)], [(2, 2), (4, 3)], [(2, 2), (4, 3), (8, 4)])
     levels = settings.effort.pick([0.05], [0.05, 0.005], [0.2, 0.05, 0.005])
-    generations = settings.effort.pick(100, 200, 1500)
+    per_point = settings.effort.pick(50, 75, 188)  # generations: a larger problem needs more
     rows, jobs = [], list(itertools.product(sizes, levels))
     for k, ((n, dim), mu) in enumerate(jobs):
-        found = _worst_found(n, dim, mu, settings.seed + k, generations)
+        found = _worst_found(n, dim, mu, settings.seed + k, per_point * n)
         rows.extend(row for part in PARTS if (row := found.row("adversarial", part=part, seed=k)))
         settings.progress("adversarial search", k + 1, len(jobs))
     return ExperimentResult(
