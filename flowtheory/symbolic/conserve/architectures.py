@@ -67,8 +67,10 @@ def attention(dimension: int, head: int, heads: int = 1) -> Family:
     names = _Names()
     phi: list[Polynomial] = []
     for h in range(1, heads + 1):
-        Q, K, V, O = (names.matrix(f"{name}{h}", head, dimension) for name in "QKVO")
-        for a, b in ((Q, K), (V, O)):
+        queries, keys, values, outputs = (
+            names.matrix(f"{name}{h}", head, dimension) for name in "QKVO"
+        )
+        for a, b in ((queries, keys), (values, outputs)):
             phi += [entry for row in _product(_transpose(a), b) for entry in row]
     return potentials(phi, names.symbols)
 

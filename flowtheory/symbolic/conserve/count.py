@@ -13,9 +13,9 @@ import numpy as np
 
 from flowtheory.symbolic.conserve.family import Family
 from flowtheory.symbolic.conserve.lie_rank import LieRank, lie_rank
-from flowtheory.symbolic.conserve.modular import PRIME, Echelon, matrix_kernel
+from flowtheory.symbolic.conserve.modular import matrix_kernel
 from flowtheory.symbolic.conserve.polynomial import Polynomial, show
-from flowtheory.symbolic.conserve.search import independent, is_law, polynomial_laws
+from flowtheory.symbolic.conserve.search import independent, polynomial_laws
 from flowtheory.symbolic.expression import Expr
 
 
@@ -50,8 +50,8 @@ def count_laws(family: Family, degree: int = 2, *, patience: int = 4, seed: int 
     r"""Find the polynomial laws of `family` up to `degree` and bound the number of all laws.
 
     If every field is the gradient of a monomial $\theta^{A_a}$, as for ReLU paths, the answer is
-    closed: $\theta_i \partial_i \theta^{A_a} = A_{ai} \theta^{A_a}$, so that the laws are
-    $\sum_i c_i \theta_i^2$ with $A c = 0$, and there are $D - \mathrm{rank} A$ of them.
+    closed and needs no search: $\theta_i \partial_i \theta^{A_a} = A_{ai} \theta^{A_a}$, so that
+    the laws are $\sum_i c_i \theta_i^2$ with $A c = 0$, and there are $D - \mathrm{rank} A$.
 
     Args:
         family: The fields, from `all_data`, `gradients`, `leading_order` or `one_flow`.
@@ -84,15 +84,12 @@ def _count_monomial(family: Family) -> LawCount:
         (monomial,) = potential
         for i in monomial:
             row[i] += 1
-    kernel, _ = matrix_kernel(exponents)
+    kernel, upper = matrix_kernel(exponents)
     laws = [{(i, i): c for i, c in enumerate(vector) if c} for vector in kernel]
-    verified = [law for law in laws if is_law(law, family.fields)]
-    echelon = Echelon(family.dimension, PRIME)
-    echelon.extend(exponents)
-    rank = echelon.rank
-    kept = independent(verified, family.dimension)
+    kept = independent(laws, family.dimension)
+    rank = family.dimension - upper
     reason = f"every field is the gradient of a monomial; their exponents have rank {rank}"
-    return _count(family, (len(kept), family.dimension - rank), kept, reason)
+    return _count(family, (len(kept), upper), kept, reason)
 
 
 def _reason(lower: int, known: int, degree: int, transported: LieRank) -> str:

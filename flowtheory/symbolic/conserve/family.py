@@ -52,6 +52,15 @@ class Family:
     fields: tuple[Field, ...]
     monomials: tuple[Polynomial, ...] | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse a family in which nothing moves."""
+        if not self.fields:
+            raise ParameterError(
+                "every field is zero",
+                expected="a flow that moves at least one parameter",
+                fix="check that the parameters listed are those in the expressions",
+            )
+
     @property
     def dimension(self) -> int:
         """$D$."""
@@ -92,16 +101,32 @@ def gradients(
 
 def one_flow(rates: Mapping[Symbol, Expr]) -> Family:
     r"""One flow $\dot\theta_i$ = `rates[theta_i]`, polynomial with rational coefficients."""
-    parameters = tuple(rates)
-    field = read_field(dict(enumerate(rates.values())), parameters)
-    return Family(ONE_FLOW, parameters, (field,))
+    return vector_fields([rates], tuple(rates), ONE_FLOW)
+
+
+def vector_fields(
+    fields: Iterable[Mapping[Symbol, Expr]],
+    parameters: Sequence[Symbol],
+    question: str,
+) -> Family:
+    r"""Fields that need not be gradients, such as those of momentum or of a metric.
+
+    Args:
+        fields: For each field its components, polynomial with rational coefficients; a parameter
+            that is left out does not move.
+        parameters: The parameters.
+        question: For which flows a law of this family holds.
+    """
+    number = {symbol: i for i, symbol in enumerate(parameters)}
+    read = (read_field({number[s]: rate for s, rate in f.items()}, parameters) for f in fields)
+    return Family(question, tuple(parameters), tuple(field for field in read if field))
 
 
 def all_data(network: Network, sizes: Mapping[str, int]) -> Family:
     r"""All flows of a network with polynomial output, over all data sets and losses.
 
-    A 1-homogeneous activation is $\sigma(z) = P z$ with its pattern $P$, one value for each unit and
-    sample. Patterns count as data: the laws are those of the paths through the network. For two
+    A 1-homogeneous activation is $\sigma(z) = P z$ with its pattern $P$, one value for each unit
+    and sample. Patterns count as data: the laws are those of the paths through the network. For two
     layers with distinct hyperplanes these are all laws (Marcotte, Gribonval & Peyré 2023, theorem
     2.14); for deeper networks patterns that no input realizes may leave more.
 

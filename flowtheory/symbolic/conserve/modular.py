@@ -138,14 +138,14 @@ def _chinese(x: int, m: int, y: int, p: int) -> int:
 
 
 def _lift(vector: list[int], modulus: int) -> Vector | None:
-    """The primitive integer vector proportional to `vector`, if its ratios are small."""
+    """The primitive integer vector along `vector`, first entry positive, if ratios are small."""
     fractions = {x: _fraction(x, modulus) for x in set(vector)}
     if None in fractions.values():
         return None
     known = {x: f for x, f in fractions.items() if f is not None}
     scale = lcm(*(den for _, den in known.values()))
     numbers = [known[x][0] * (scale // known[x][1]) for x in vector]
-    divisor = gcd(*numbers)
+    divisor = gcd(*numbers) * (1 if next(filter(None, numbers)) > 0 else -1)
     return tuple(number // divisor for number in numbers)
 
 

@@ -1,9 +1,9 @@
 r"""All polynomial conservation laws up to a degree, by exact linear algebra.
 
 A polynomial $h = \sum_e h_e \theta^e$ is a law iff $\sum_e h_e\, X\theta^e = 0$ for every
-combination $X = \sum_j c_j \chi_j$ of the fields. At random $(c, \theta)$ modulo a prime this is one
-equation for $h$; as many as unknowns determine the laws. They are lifted to the rationals and
-verified there, by differentiating them along every field.
+combination $X = \sum_j c_j \chi_j$ of the fields. At random $(c, \theta)$ modulo a prime this is
+one equation for $h$; as many as unknowns determine the laws. They are lifted to the rationals
+and verified there, by differentiating them along every field.
 """
 
 from __future__ import annotations
@@ -69,11 +69,7 @@ def independent(
     """The laws, in order, whose gradient at a random point is not spanned by the ones before."""
     point = np.random.default_rng(seed).integers(1, PRIME, dimension).tolist()
     echelon = Echelon(dimension, PRIME)
-    kept = []
-    for law in laws:
-        if echelon.extend(_gradient_at(law, point)):
-            kept.append(law)
-    return tuple(kept)
+    return tuple(law for law in laws if echelon.extend(_gradient_at(law, point)))
 
 
 def is_law(quantity: Polynomial, fields: Iterable[Field]) -> bool:

@@ -97,11 +97,12 @@ def _prefix_tree(
     monomials: Iterable[Monomial],
 ) -> tuple[dict[Monomial, int], list[tuple[Residues, Residues, Residues]]]:
     """Numbers for all prefixes, and by degree: own number, number of the prefix, last variable."""
-    closed = {m[:d] for m in set(monomials) for d in range(len(m) + 1)} | {()}
+    closed: set[Monomial] = {()}
+    closed |= {m[:d] for m in set(monomials) for d in range(len(m) + 1)}
     ordered = sorted(closed, key=len)
     number = {m: k for k, m in enumerate(ordered)}
     levels = []
-    for degree in range(1, len(ordered[-1]) + 1):
+    for degree in range(1, max(map(len, ordered)) + 1):
         rows = [(number[m], number[m[:-1]], m[-1]) for m in ordered if len(m) == degree]
         own, parent, variable = np.array(rows, dtype=np.int64).T
         levels.append((own, parent, variable))
