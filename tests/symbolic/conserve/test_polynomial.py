@@ -40,5 +40,5 @@ def test_fields_are_scaled_to_primitive_integers():
 
 @pytest.mark.parametrize("bad", [sp.sqrt(2) * X, 0.5 * X, sp.Symbol("forgotten") * X, sp.exp(X)])
 def test_coefficients_must_be_rational(bad):
-    with pytest.raises(ParameterError, match="rational|not a polynomial"):
+    with pytest.raises(ParameterError, match=r"rational|not a polynomial"):
         read_field({0: bad}, THREE)
