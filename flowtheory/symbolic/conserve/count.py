@@ -53,6 +53,11 @@ def count_laws(family: Family, degree: int = 2, *, patience: int = 4, seed: int 
     closed and needs no search: $\theta_i \partial_i \theta^{A_a} = A_{ai} \theta^{A_a}$, so that
     the laws are $\sum_i c_i \theta_i^2$ with $A c = 0$, and there are $D - \mathrm{rank} A$.
 
+    >>> from flowtheory.symbolic.conserve.architectures import linear
+    >>> count = count_laws(linear([1, 2, 2]))
+    >>> count.lower, count.upper, count.proved, count.laws[0]
+    (3, 3, True, W1_1_1**2 - W2_1_1**2 - W2_2_1**2)
+
     Args:
         family: The fields, from `all_data`, `gradients`, `leading_order` or `one_flow`.
         degree: The highest degree searched.

@@ -49,13 +49,21 @@ def polynomial_laws(family: Family, degree: int = 2, *, seed: int = 0) -> Polyno
     Args:
         family: The fields.
         degree: The highest degree of a law, at least 1.
-        seed: Of the random points; it cannot change `span`.
+        seed: Of the random points; if `complete`, `span` does not depend on it.
     """
     _check_size(family.dimension, degree)
     span: list[Polynomial] = []
     complete = True
-    equations = _Equations(family, seed)
-    for block in _blocks(family, degree):
+    blocks = _blocks(family, degree)
+    largest = max(map(len, blocks))
+    if largest > MAX_BLOCK:
+        raise ParameterError(
+            f"{largest} unknown coefficients that no symmetry separates",
+            expected=f"at most {MAX_BLOCK}",
+            fix="lower the degree, or take smaller sizes",
+        )
+    equations = _Equations(family, largest + _SPARE_EQUATIONS, seed)
+    for block in _promising(blocks, equations):
         laws, bound = _laws_of_block(family, block, equations)
         span += laws
         complete = complete and len(laws) == bound
@@ -106,34 +114,34 @@ def _check_size(dimension: int, degree: int) -> None:
 def _laws_of_block(
     family: Family, block: list[Monomial], equations: _Equations
 ) -> tuple[list[Polynomial], int]:
-    if len(block) > MAX_BLOCK:
-        raise ParameterError(
-            f"{len(block)} unknown coefficients that no symmetry separates",
-            expected=f"at most {MAX_BLOCK}",
-            fix="lower the degree, or take smaller sizes",
-        )
-
     def polynomial(vector: Iterable[int]) -> Polynomial:
         return {m: c for m, c in zip(block, vector, strict=True) if c}
 
     kernel, bound = rational_kernel(
-        lambda p: equations(block, p),
+        lambda p: equations(block, p, len(block) + _SPARE_EQUATIONS),
         lambda vector: is_law(polynomial(vector), family.fields),
     )
     return [polynomial(vector) for vector in kernel], bound
 
 
-class _Equations:
-    """Random equations modulo any prime for the coefficients of a block of monomials."""
+def _promising(blocks: list[list[Monomial]], equations: _Equations) -> Iterator[list[Monomial]]:
+    """The blocks that may hold a law: a lone monomial must have the derivative 0 at a point."""
+    lone = [block[0] for block in blocks if len(block) == 1]
+    derivatives = equations(lone, PRIME, 1)[0] if lone else []
+    moving = {monomial for monomial, rate in zip(lone, derivatives, strict=True) if rate}
+    yield from (block for block in blocks if block[0] not in moving)
 
-    def __init__(self, family: Family, seed: int) -> None:
-        self._family, self._seed = family, seed
+
+class _Equations:
+    """Up to `largest` random equations modulo any prime for the coefficients of a block."""
+
+    def __init__(self, family: Family, largest: int, seed: int) -> None:
+        self._family, self._largest, self._seed = family, largest, seed
         self._points: dict[int, tuple[Residues, Residues]] = {}
 
-    def __call__(self, block: list[Monomial], p: int) -> Residues:
-        r"""Rows $X\theta^e = \theta^e \sum_i e_i X_i/\theta_i$ at one point each."""
-        count = len(block) + _SPARE_EQUATIONS
-        points, ratios = self._sample(p, count)
+    def __call__(self, block: list[Monomial], p: int, count: int) -> Residues:
+        r"""`count` rows $X\theta^e = \theta^e \sum_i e_i X_i/\theta_i$ at one point each."""
+        points, ratios = self._sample(p)
         powers = np.zeros((self._family.dimension, len(block)), dtype=np.int64)
         values = np.ones((count, len(block)), dtype=np.int64)
         for column, monomial in enumerate(block):
@@ -142,9 +150,10 @@ class _Equations:
                 values[:, column] = values[:, column] * points[:count, i] % p
         return values * multiply(ratios[:count], powers, p) % p
 
-    def _sample(self, p: int, count: int) -> tuple[Residues, Residues]:
-        r"""At least `count` points $\theta$ and values $X_i/\theta_i$ there."""
-        if p not in self._points or len(self._points[p][0]) < count:
+    def _sample(self, p: int) -> tuple[Residues, Residues]:
+        r"""Random points $\theta$ and the values $X_i/\theta_i$ there."""
+        if p not in self._points:
+            count = self._largest
             rng = np.random.default_rng(self._seed)
             table = Table(self._family, p, jacobians=False)
             points = rng.integers(1, p, (count, table.dimension))
@@ -168,7 +177,7 @@ def _inverses(values: Residues, p: int) -> Residues:
     return out
 
 
-def _blocks(family: Family, degree: int) -> Iterator[list[Monomial]]:
+def _blocks(family: Family, degree: int) -> list[list[Monomial]]:
     r"""The monomials of degree 1 to `degree`, in classes that no law needs to mix.
 
     A grading $g \in F_2^D$ in which every term $\theta^\alpha\partial_i$ of a field has the same
@@ -187,7 +196,7 @@ def _blocks(family: Family, degree: int) -> Iterator[list[Monomial]]:
             for i in monomial:
                 weight ^= signature[i]
             blocks.setdefault((d if homogeneous else 0, weight), []).append(monomial)
-    yield from blocks.values()
+    return list(blocks.values())
 
 
 def _parities(family: Family) -> list[int]:

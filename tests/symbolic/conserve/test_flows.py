@@ -316,6 +316,12 @@ def test_tanh_is_refused_with_the_way_out():
         all_data(two_layer("tanh"), {"D": 2, "h": 2})
 
 
+def without_parity(dimension):
+    """One flow whose terms of degrees 0 and 1 in every variable leave no grading."""
+    x = sp.symbols(f"x1:{dimension + 1}", real=True)
+    return one_flow({s: sum(x) + 1 for s in x})
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -325,6 +331,7 @@ def test_tanh_is_refused_with_the_way_out():
         (lambda: linear([2, 0]), "positive whole numbers"),
         (lambda: polynomial_laws(linear([2, 2, 2]), 0), "the degree is 0"),
         (lambda: polynomial_laws(linear([9, 9, 9]), 4), "monomials of degree 4"),
+        (lambda: polynomial_laws(without_parity(30), 3), "no symmetry separates"),
         (lambda: lie_rank(linear([2, 2, 2]), patience=0), "patience is 0"),
     ],
 )
