@@ -4,8 +4,8 @@ import pytest
 import sympy as sp
 
 from flowtheory.errors import ParameterError
-from flowtheory.symbolic.activation import ARGUMENT, Activation, find_activation
-from flowtheory.symbolic.conserve.architectures import linear
+from flowtheory.symbolic.activation import ARGUMENT, Activation, find_activation, leaky_relu
+from flowtheory.symbolic.conserve.architectures import linear, relu_paths
 from flowtheory.symbolic.conserve.closed_form import (
     Validity,
     gram_difference,
@@ -91,6 +91,25 @@ def test_closed_form_is_what_the_search_finds():
     }
     assert found == expected
     assert len(count_laws(linear([3, 2, 1])).laws) == 3
+
+
+@pytest.mark.parametrize("layers", [2, 3])
+@pytest.mark.parametrize(
+    ("activation", "factorization"),
+    [
+        ("identity", linear),
+        ("relu", relu_paths),
+        (leaky_relu(sp.Symbol("a", real=True)), relu_paths),
+    ],
+    ids=["identity", "relu", "leaky"],
+)
+def test_a_network_in_index_notation_counts_as_its_factorization(layers, activation, factorization):
+    widths = [2, 3, 2, 1] if layers == 3 else [2, 3, 1]
+    sizes = {"D": 2, "m1": 3, "m2": 2}
+    written = count_laws(all_data(deep(layers, activation), sizes))
+    direct = count_laws(factorization(widths))
+    assert written.proved
+    assert (written.parameters, written.upper) == (direct.parameters, direct.upper)
 
 
 @pytest.mark.parametrize("p", [1, 2, 3])
