@@ -5,8 +5,9 @@ To read in this order:
 - the language: `index` (tensors, sums, renaming), `contract` (rewriting of sums), `normal`
   (equality decided), `differentiate` (gradients and time derivatives), `field` (flows);
 - the objects: `activation`, `loss`, `network`, each defined once;
-- the derivations: `expand` (small scale), `effective` (leading flow), `conserve`, `direction`,
-  `cell`, `angle`, `kinks`; `alignment` puts them in order as a `derivation`, which prints itself.
+- the derivations: `expand` (small scale), `effective` (leading flow), `conserve` (laws,
+  found and counted), `direction`, `cell`, `angle`, `kinks`; `alignment` puts them in order as a
+  `derivation`, which prints itself.
 """
 
 from flowtheory.symbolic.activation import ACTIVATIONS as ACTIVATIONS
@@ -15,6 +16,20 @@ from flowtheory.symbolic.activation import find_activation as find_activation
 from flowtheory.symbolic.activation import leaky_relu as leaky_relu
 from flowtheory.symbolic.activation import relu as relu
 from flowtheory.symbolic.alignment import derive_alignment as derive_alignment
+from flowtheory.symbolic.conserve.closed_form import Validity as Validity
+from flowtheory.symbolic.conserve.closed_form import gram_difference as gram_difference
+from flowtheory.symbolic.conserve.closed_form import imbalance as imbalance
+from flowtheory.symbolic.conserve.closed_form import is_conserved as is_conserved
+from flowtheory.symbolic.conserve.closed_form import norm_difference as norm_difference
+from flowtheory.symbolic.conserve.closed_form import validity as validity
+from flowtheory.symbolic.conserve.count import LawCount as LawCount
+from flowtheory.symbolic.conserve.count import count_laws as count_laws
+from flowtheory.symbolic.conserve.family import Family as Family
+from flowtheory.symbolic.conserve.family import all_data as all_data
+from flowtheory.symbolic.conserve.family import gradients as gradients
+from flowtheory.symbolic.conserve.family import leading_order as leading_order
+from flowtheory.symbolic.conserve.family import one_flow as one_flow
+from flowtheory.symbolic.conserve.family import vector_fields as vector_fields
 from flowtheory.symbolic.derivation import Derivation as Derivation
 from flowtheory.symbolic.derivation import Line as Line
 from flowtheory.symbolic.effective import EffectiveFlow as EffectiveFlow
