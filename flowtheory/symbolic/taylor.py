@@ -2,9 +2,9 @@ r"""Taylor coefficients at 0 in truncated power-series arithmetic, exact.
 
 A series is $z^v (c_0 + c_1 z + \dots + c_{n-1} z^{n-1}) + O(z^{v+n})$ with exact coefficients and
 any integer $v$, so that removable singularities ($\sin z / z$) and poles are told apart. Functions
-obey their differential equation, coefficient by coefficient: $s = e^u$ is $s' = u' s$, $s = \tanh u$
-is $s' = u' (1 - s^2)$, and $s = \mathrm{erf}\,u$, $\ln u$, $\arctan u$ ... are $s' = u' g(u)$ with
-a simpler $g$. `sympy.series` is not used: it is slower by orders of magnitude.
+obey their differential equation, coefficient by coefficient: $s = e^u$ is $s' = u' s$,
+$s = \tanh u$ is $s' = u' (1 - s^2)$, and for $\mathrm{erf}\,u$, $\ln u$, $\arctan u$, ...
+$s' = u' g(u)$ with a simpler $g$. `sympy.series` is not used: it is slower by orders of magnitude.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SLACK = 32
 """Terms beyond the order asked for that cancelling denominators may consume."""
 
 
-class _TooShort(Exception):
+class _TooShortError(Exception):
     """All known coefficients of a denominator vanish: more terms are needed."""
 
 
@@ -65,7 +65,7 @@ def _taylor(expr: Expr, z: Symbol, order: int) -> tuple[Expr, ...]:
     for terms in (order + 1, order + 1 + SLACK // 4, order + 1 + SLACK):
         try:
             series = _evaluate(expr, z, terms)
-        except _TooShort:
+        except _TooShortError:
             continue
         kept = series.stripped()
         if kept.low < 0 and kept.terms:
@@ -153,7 +153,7 @@ def _power(expr: Pow, z: Symbol, n: int) -> _Series:
         return _evaluate(sp.exp(exponent * sp.log(base), evaluate=False), z, n)
     u = _evaluate(base, z, n).stripped()
     if not u.terms:
-        raise _TooShort
+        raise _TooShortError
     if u.low != 0 and not exponent.is_Integer:
         raise refusal(expr, z, "a branch point")
     low = u.low * int(exponent) if u.low else 0
@@ -175,7 +175,7 @@ def _function(expr: Expr, argument: _Series, z: Symbol) -> _Series:
         raise refusal(expr, z, "an essential singularity")
     u = tuple(argument.at(k) for k in range(argument.end))
     if not u:
-        raise _TooShort
+        raise _TooShortError
     head, slot = expr.func, Dummy(real=True)
     outer = head(*(slot if z in arg.free_symbols else arg for arg in expr.args))
     value = outer.subs(slot, u[0])
@@ -189,7 +189,7 @@ def _function(expr: Expr, argument: _Series, z: Symbol) -> _Series:
         rate = _evaluate(outer.diff(slot).subs(slot, u[0] + z), z, len(u))
         return _Series(0, _integrate(value, u, _compose(rate, u, z, expr)))
     values = [outer.diff(slot, m).subs(slot, u[0]) / sp.factorial(m) for m in range(len(u))]
-    if any(not v.is_finite or v.has(sp.Derivative, sp.Subs) for v in values):
+    if any(v.is_finite is False or v.has(sp.Derivative, sp.Subs) for v in values):
         raise refusal(expr, z, "derivatives that are not known")
     return _Series(0, _compose(_Series(0, tuple(map(_clean, values))), u, z, expr))
 
@@ -217,7 +217,7 @@ def _integrate(start: Expr, u: Sequence[Expr], rate: Sequence[Expr]) -> tuple[Ex
 def _solve(
     start: Sequence[Expr], u: Sequence[Expr], rate: Callable[[list[list[Expr]], int], list[Expr]]
 ) -> list[list[Expr]]:
-    r"""The solutions of $s_a' = u' g_a(s)$; `rate`(s, k) gives the coefficient $k$ of every $g_a$."""
+    r"""Solutions of $s_a' = u' g_a(s)$; `rate`(s, k) is the coefficient $k$ of every $g_a$."""
     s = [[_clean(value)] for value in start]
     slope = [(k + 1) * c for k, c in enumerate(u[1:])]
     rates: list[list[Expr]] = [[] for _ in s]
