@@ -144,5 +144,5 @@ def _require_saddle(network: Network, degree: int) -> None:
         f"{network.activation.name} is {constant} at 0, so the loss of {network.name} varies at "
         "first order and the origin is not a saddle",
         expected="an activation with the value 0 at 0",
-        fix="use `activation.centred()`: an output constant, fitted first, does the rest",
+        fix="use `activation.centred()`, a network of its own, whose output vanishes at the origin",
     )

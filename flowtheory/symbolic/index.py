@@ -8,6 +8,7 @@ $\sum_i \delta_{ik} g_i = g_k$ without a case distinction.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from itertools import chain, count
 from typing import Any
 
@@ -140,6 +141,7 @@ def tidy(expr: Expr) -> Expr:
     return _relabel(expr, frozenset())
 
 
+@lru_cache(maxsize=1 << 14)  # the tree of a deep network repeats each layer many times
 def _relabel(expr: Expr, avoid: frozenset[Basic]) -> Expr:
     if isinstance(expr, Sum):
         mapping: dict[Symbol, Expr] = {}

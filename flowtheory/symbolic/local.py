@@ -34,8 +34,8 @@ class LocalForm:
         multiplicity: $p \ge 1$, the order of the first non-zero term after the constant.
         leading: $c_p$; for a kink $r$, the coefficient of $z^p$ on the right.
         left: The coefficient of $z^p$ on the left: $c_p$ without a kink, $l$ with one.
-        next_order: $q > p$ of the next non-zero term; None if there is none (polynomials in one
-            power, homogeneous functions).
+        next_order: $q > p$ of the next non-zero term; None if there is none (monomials, homogeneous
+            functions) or none up to `ORDER_LIMIT`.
         next_coefficient: $c_q$, 0 if there is none.
         analytic: Whether $\sigma$ has a Taylor series at 0.
     """
@@ -85,11 +85,13 @@ def without_library_kinks(sigma: Expr, z: Symbol) -> Expr:
 
 
 def _analytic(sigma: Expr, z: Symbol) -> LocalForm:
-    order = 8
+    order, limit = 8, ORDER_LIMIT
+    if sigma.is_polynomial(z):
+        order = limit = max(int(sp.degree(sigma, z)), 1) if z in sigma.free_symbols else limit
     while True:
         coefficients = taylor(sigma, z, order)
         powers = [m for m, c in enumerate(coefficients) if m > 0 and c != 0]
-        if len(powers) > 1 or order >= ORDER_LIMIT or _is_complete(sigma, z, order):
+        if len(powers) > 1 or order >= limit:
             break
         order *= 2
     if not powers:
@@ -101,11 +103,6 @@ def _analytic(sigma: Expr, z: Symbol) -> LocalForm:
     p, q = powers[0], powers[1] if len(powers) > 1 else None
     c = coefficients[p]
     return LocalForm(coefficients[0], p, c, c, q, S.Zero if q is None else coefficients[q], True)
-
-
-def _is_complete(sigma: Expr, z: Symbol, order: int) -> bool:
-    """Whether the Taylor polynomial of this order is all of it."""
-    return bool(sigma.is_polynomial(z)) and sp.degree(sigma, z) <= order
 
 
 def _homogeneous(sigma: Expr, right: Expr, left: Expr, z: Symbol) -> LocalForm:
