@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from sympy import Eq, Equality, Integer
+from sympy import Eq, Integer
 
 from flowtheory.errors import ParameterError
 from flowtheory.symbolic.contract import contract
@@ -71,7 +71,7 @@ class EffectiveFlow:
         return self.degree - 2
 
     @property
-    def equations(self) -> tuple[Equality, ...]:
+    def equations(self) -> tuple[Expr, ...]:
         r"""$\dot\theta = \nabla H$, one equation for the generic entry of every tensor."""
         return tuple(Eq(Rate(entry), rate, evaluate=False) for entry, rate in self.field.components)
 

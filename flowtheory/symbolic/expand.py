@@ -86,34 +86,36 @@ def expand_in_scale(expr: Expr, scales: Mapping[IndexedBase, int], order: int) -
         ParameterError: A kinked activation meets an argument with several powers of $\varepsilon$,
             where no power series exists.
     """
-    return _expansion(_Expander(dict(scales)), expr, order)
+    expander = _Expander(dict(scales))
+    series = expander.series(expr, order)
+    tidied = ((power, tidy(contract(c))) for power, c in sorted(series.items()))
+    return Expansion(tuple((power, c) for power, c in tidied if c != 0), order, expander.exact)
 
 
 def expand_to_gap(
     expr: Expr, scales: Mapping[IndexedBase, int], start: int, limit: int = ORDER_LIMIT
 ) -> Expansion:
-    r"""The expansion of `expr` up to its second non-zero positive power, or all of it.
+    r"""The expansion of `expr` beyond its second non-zero positive power $k + q$, or all of it.
 
-    The order is raised from `start` to at most `start` + `limit`.
+    The order is raised from `start` to at most `start` + `limit`, until the second power is found;
+    the expansion then goes up to $k + 2q - 1$, below the next power in the usual case.
     """
     step = 1
     while True:
-        expansion = _expansion(_Expander(dict(scales)), expr, start + step)
+        expansion = expand_in_scale(expr, scales, start + step)
         found = sum(power > 0 for power in expansion.powers)
         if found > 1 or expansion.exact or step >= limit:
-            return expansion
+            break
         step *= 2
+    full = expansion.degree + 2 * expansion.gap - 1
+    if expansion.exact or found < 2 or full <= expansion.order:
+        return expansion
+    return expand_in_scale(expr, scales, full)
 
 
 def leading_power(expr: Expr, scales: Mapping[IndexedBase, int]) -> int:
     """A lower bound of the first power of the scale in `expr`; attained but for cancellations."""
     return _Expander(dict(scales)).lowest(expr)
-
-
-def _expansion(expander: _Expander, expr: Expr, order: int) -> Expansion:
-    series = expander.series(expr, order)
-    tidied = ((power, tidy(contract(c))) for power, c in sorted(series.items()))
-    return Expansion(tuple((power, c) for power, c in tidied if c != 0), order, expander.exact)
 
 
 @dataclass

@@ -87,7 +87,9 @@ def without_library_kinks(sigma: Expr, z: Symbol) -> Expr:
 def _analytic(sigma: Expr, z: Symbol) -> LocalForm:
     order, limit = 8, ORDER_LIMIT
     if sigma.is_polynomial(z):
-        order = limit = max(int(sp.degree(sigma, z)), 1) if z in sigma.free_symbols else limit
+        order = limit = (
+            max(int(sp.Poly(sigma, z).degree()), 1) if z in sigma.free_symbols else limit
+        )
     while True:
         coefficients = taylor(sigma, z, order)
         powers = [m for m, c in enumerate(coefficients) if m > 0 and c != 0]
@@ -134,7 +136,8 @@ def _one_sided(expr: Expr, z: Symbol, side: int) -> Expr:
     if not expr.has(*_KINKS):
         return expr
     if isinstance(expr, sp.Piecewise):
-        for branch, condition in expr.args:
+        pieces: tuple[Expr, ...] = expr.args
+        for branch, condition in pieces:
             if _holds(condition, z, side):
                 return _one_sided(branch, z, side)
         raise refusal(expr, z, "no branch")

@@ -40,6 +40,8 @@ def parse(text: str, variable: Symbol, functions: Mapping[str, Callable[..., Exp
 
 
 class _Reader:
+    """Walks the syntax tree; what it does not know it refuses."""
+
     def __init__(self, text: str, variable: Symbol, functions: Mapping[str, Any]) -> None:
         self.text, self.functions = text, functions
         self.names: dict[str, Expr] = {variable.name: variable, "pi": sp.pi}
