@@ -4,18 +4,25 @@ To read in this order:
 
 - the language: `index` (tensors, sums, renaming), `contract` (rewriting of sums), `normal`
   (equality decided), `differentiate` (gradients and time derivatives), `field` (flows);
-- the objects: `activation`, `loss`, `network`, each defined once;
-- the derivations: `expand` (small scale), `effective` (leading flow), `conserve` (laws,
-  found and counted), `direction`, `cell`, `angle`, `kinks`; `alignment` puts them in order as a
-  `derivation`, which prints itself.
+- the objects: `activation` (with `ramp` for kinks, `taylor` and `local` for its form at 0, `parse`
+  for strings), `loss`, `network`, `linear_networks` and their registry `architectures`, each
+  defined once;
+- the derivations: `expand` (small scale), `effective` (leading flow), `conserve` (laws, found and
+  counted), `direction`, `cell`, `angle`, `kinks`; `alignment` puts them in order as a `derivation`,
+  which prints itself.
 """
 
 from flowtheory.symbolic.activation import ACTIVATIONS as ACTIVATIONS
 from flowtheory.symbolic.activation import Activation as Activation
+from flowtheory.symbolic.activation import absolute as absolute
 from flowtheory.symbolic.activation import find_activation as find_activation
 from flowtheory.symbolic.activation import leaky_relu as leaky_relu
 from flowtheory.symbolic.activation import relu as relu
+from flowtheory.symbolic.activation import relu_power as relu_power
 from flowtheory.symbolic.alignment import derive_alignment as derive_alignment
+from flowtheory.symbolic.architectures import ARCHITECTURES as ARCHITECTURES
+from flowtheory.symbolic.architectures import Architecture as Architecture
+from flowtheory.symbolic.architectures import find_network as find_network
 from flowtheory.symbolic.conserve.closed_form import Validity as Validity
 from flowtheory.symbolic.conserve.closed_form import gram_difference as gram_difference
 from flowtheory.symbolic.conserve.closed_form import imbalance as imbalance
@@ -35,8 +42,13 @@ from flowtheory.symbolic.derivation import Line as Line
 from flowtheory.symbolic.effective import EffectiveFlow as EffectiveFlow
 from flowtheory.symbolic.effective import effective_flow as effective_flow
 from flowtheory.symbolic.field import VectorField as VectorField
+from flowtheory.symbolic.linear_networks import deep_linear as deep_linear
+from flowtheory.symbolic.linear_networks import diagonal_linear as diagonal_linear
+from flowtheory.symbolic.linear_networks import matrix_factorization as matrix_factorization
+from flowtheory.symbolic.local import LocalForm as LocalForm
 from flowtheory.symbolic.loss import LOSSES as LOSSES
 from flowtheory.symbolic.loss import Loss as Loss
 from flowtheory.symbolic.loss import find_loss as find_loss
 from flowtheory.symbolic.network import Network as Network
+from flowtheory.symbolic.network import fully_connected as fully_connected
 from flowtheory.symbolic.network import two_layer as two_layer

@@ -1,95 +1,25 @@
-r"""Activations: SymPy functions with a stated derivative at the kink, and their registry.
+r"""Activations: SymPy expressions in one variable, each a row of a registry.
 
-SymPy's own `Max` differentiates to `Heaviside` (value 1/2 at 0) and then to `DiracDelta`; neither
-is what a gradient flow of a ReLU network uses. Ours are
-
-$$\mathrm{ramp}_a(z) = z\,[z > 0] + a z\,[z \le 0], \qquad
-  \mathrm{ramp}_a'(z) = \mathrm{step}_a(z) = [z > 0] + a\,[z < 0] + k\,[z = 0],$$
-
-with slope $a$ on the left ($a = 0$: ReLU) and the stated value $k$ at the kink (default 0). The
-derivative of the step is 0, which holds away from the kink, where alone it is used.
+An activation is analytic at 0 (tanh, softplus, $z\tanh z$, ...) or positively homogeneous (ReLU,
+leaky ReLU, powers of ReLU, $|z|$); `Activation.local` says which, with its constant term, its
+multiplicity $p$ and its leading coefficients. Kinks carry a stated derivative (`ramp`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from sympy import S, Symbol, sympify, tanh
-from sympy.core.function import ArgumentIndexError
+from sympy import Rational, Symbol, cos, erf, exp, log, sin, sqrt, sympify, tanh
 
 from flowtheory.errors import ParameterError, unknown_name
-from flowtheory.symbolic.expression import Expr, Head
-
-
-class Ramp(Head):
-    r"""`Ramp(z, a, k)`: $z$ for $z > 0$, $a z$ for $z \le 0$; derivative $k$ stated at $z = 0$."""
-
-    nargs = 3
-    homogeneous_degree = 1
-
-    @classmethod
-    def eval(cls, z: Expr, a: Expr, k: Expr) -> Expr | None:
-        """Numbers are evaluated."""
-        if z.is_number and z.is_positive is not None:
-            return z if z.is_positive else a * z
-        return None
-
-    def fdiff(self, argindex: int = 1) -> Expr:
-        r"""The step; with respect to the slope $a$, $\min(z, 0)$."""
-        z, _, k = self.args
-        if argindex == 1:
-            return Step(*self.args)
-        if argindex == 2:
-            return z - Ramp(z, 0, k)
-        if argindex == 3:
-            return S.Zero
-        raise ArgumentIndexError(self, argindex)
-
-    def _eval_is_real(self) -> bool | None:
-        return self.args[0].is_real
-
-    def _latex(self, printer: Any, exp: str | None = None) -> str:
-        z, a, _ = self.args
-        name = r"\sigma" if a == 0 else rf"\sigma_{{{printer.doprint(a)}}}"
-        return _powered(rf"{name}\left({printer.doprint(z)}\right)", exp)
-
-
-class Step(Head):
-    r"""`Step(z, a, k)`: 1 for $z > 0$, $a$ for $z < 0$, $k$ at $z = 0$; its derivative is 0."""
-
-    nargs = 3
-    homogeneous_degree = 0
-
-    @classmethod
-    def eval(cls, z: Expr, a: Expr, k: Expr) -> Expr | None:
-        """Numbers are evaluated."""
-        if z.is_number and None not in (z.is_positive, z.is_zero):
-            return S.One if z.is_positive else k if z.is_zero else a
-        return None
-
-    def fdiff(self, argindex: int = 1) -> Expr:
-        """0 with respect to $z$, away from the kink."""
-        if argindex == 1:
-            return S.Zero
-        raise ArgumentIndexError(self, argindex)
-
-    def _eval_is_real(self) -> bool | None:
-        return self.args[0].is_real
-
-    def _latex(self, printer: Any, exp: str | None = None) -> str:
-        z, a, k = self.args
-        argument = printer.doprint(z)
-        if a == 0 and k == 0:
-            return _powered(rf"\mathbf{{1}}\left[{argument} > 0\right]", exp)
-        name = r"\sigma'" if a == 0 else rf"\sigma'_{{{printer.doprint(a)}}}"
-        return _powered(rf"{name}\left({argument}\right)", exp)
-
-
-def _powered(text: str, exp: str | None) -> str:
-    return text if exp is None else rf"{text}^{{{exp}}}"
-
+from flowtheory.symbolic.expression import Expr
+from flowtheory.symbolic.local import LocalForm, local_form, without_library_kinks
+from flowtheory.symbolic.parse import parse
+from flowtheory.symbolic.ramp import Ramp, Step
+from flowtheory.symbolic.taylor import taylor
 
 ARGUMENT = Symbol("z", real=True)
 
@@ -104,6 +34,31 @@ class Activation:
     def __call__(self, z: Expr) -> Expr:
         r"""$\sigma(z)$."""
         return self.expression.xreplace({ARGUMENT: z})
+
+    @cached_property
+    def local(self) -> LocalForm:
+        r"""The form of $\sigma$ at 0: constant term, multiplicity $p$, coefficients, next order.
+
+        Raises:
+            ParameterError: A pole, an essential singularity, a branch point, or a kink that is not
+                positively homogeneous at 0; or $\sigma$ is constant to the order searched.
+        """
+        return local_form(self.expression, ARGUMENT)
+
+    def taylor(self, order: int) -> tuple[Expr, ...]:
+        r"""The exact Taylor coefficients $c_0, \dots, c_N$ of $\sigma$ at 0, $N$ = `order`.
+
+        Raises:
+            ParameterError: $\sigma$ is not analytic at 0.
+        """
+        return taylor(self.expression, ARGUMENT, order)
+
+    def centred(self) -> Activation:
+        r"""$\sigma(z) - \sigma(0)$, the activation whose networks have a saddle at the origin."""
+        constant = self.local.constant
+        if constant == 0:
+            return self
+        return Activation(f"centred {self.name}", self.expression - constant)
 
 
 def relu(at_kink: Any = 0) -> Activation:
@@ -122,6 +77,22 @@ def leaky_relu(slope: Any, at_kink: Any = 0) -> Activation:
     return Activation(f"leaky_relu({a})", Ramp(ARGUMENT, a, k))
 
 
+def relu_power(power: int) -> Activation:
+    r"""$\max(z, 0)^p$ for an integer $p \ge 2$; its derivative at the kink is 0."""
+    if isinstance(power, bool) or not isinstance(power, int) or power < 2:
+        raise ParameterError(
+            f"power is {power!r}",
+            expected="an integer of at least 2",
+            fix="use relu for the first power",
+        )
+    return Activation(f"relu**{power}", Ramp(ARGUMENT, 0, 0) ** power)
+
+
+def absolute(at_kink: Any = 0) -> Activation:
+    """$|z|$ with the derivative `at_kink` at 0."""
+    return Activation("abs", Ramp(ARGUMENT, -1, _number("at_kink", at_kink)))
+
+
 def _number(name: str, value: Any) -> Expr:
     expr = sympify(value)
     if not isinstance(expr, Expr) or expr.is_real is False:
@@ -133,21 +104,62 @@ def _number(name: str, value: Any) -> Expr:
     return expr
 
 
+_SIGMOID = 1 / (1 + exp(-ARGUMENT))
+
 ACTIVATIONS: Mapping[str, Activation] = {
     "relu": relu(),
+    "leaky_relu": leaky_relu(Rational(1, 100)),
+    "relu**2": relu_power(2),
+    "abs": absolute(),
     "identity": Activation("identity", ARGUMENT),
     "tanh": Activation("tanh", tanh(ARGUMENT)),
+    "erf": Activation("erf", erf(ARGUMENT)),
+    "sin": Activation("sin", sin(ARGUMENT)),
+    "sigmoid": Activation("sigmoid", _SIGMOID),
+    "softplus": Activation("softplus", log(1 + exp(ARGUMENT))),
+    "gelu": Activation("gelu", ARGUMENT / 2 * (1 + erf(ARGUMENT / sqrt(2)))),
+    "silu": Activation("silu", ARGUMENT * _SIGMOID),
+    "z*tanh(z)": Activation("z*tanh(z)", ARGUMENT * tanh(ARGUMENT)),
+    "z**2*tanh(z)": Activation("z**2*tanh(z)", ARGUMENT**2 * tanh(ARGUMENT)),
+    "cos-1": Activation("cos-1", cos(ARGUMENT) - 1),
 }
 """Name -> activation."""
 
 
-def find_activation(which: str | Activation) -> Activation:
-    """The activation of that name, or the given one."""
+def find_activation(which: str | Expr | Activation) -> Activation:
+    r"""The activation of that name, the one that an expression in $z$ defines, or the given one.
+
+    A string that is not a registered name is read as an expression, such as "z**3 + sin(z)"; an
+    expression from SymPy may contain real parameters besides its one symbol called z. Absolute
+    values, maxima and case distinctions with a kink at 0 get the derivative 0 there.
+
+    Raises:
+        UnknownNameError: A plain word that is no registered name.
+        ParameterError: A string that is no expression in z, or a kink that is not homogeneous.
+    """
     if isinstance(which, Activation):
         return which
-    if which not in ACTIVATIONS:
-        raise unknown_name("activation", which, ACTIVATIONS)
-    return ACTIVATIONS[which]
+    if isinstance(which, str):
+        if which in ACTIVATIONS:
+            return ACTIVATIONS[which]
+        if which.strip().isidentifier() and which.strip() != "z":
+            raise unknown_name("activation", which, ACTIVATIONS, more="or an expression in z")
+        heads = {name: act for name, act in ACTIVATIONS.items() if name.isidentifier()}
+        return Activation(which, without_library_kinks(parse(which, ARGUMENT, heads), ARGUMENT))
+    return _from_expression(which)
+
+
+def _from_expression(expr: Expr) -> Activation:
+    expr = sympify(expr)
+    slots = [symbol for symbol in expr.free_symbols if symbol.name == "z"]
+    if len(slots) != 1:
+        raise ParameterError(
+            f"the activation {expr} has {len(slots)} symbols called z",
+            expected="an expression in one symbol called z; others are parameters",
+            fix="rename its argument to z",
+        )
+    renamed = expr.xreplace({slots[0]: ARGUMENT})
+    return Activation(str(renamed), without_library_kinks(renamed, ARGUMENT))
 
 
 def euler(expr: Expr) -> Expr:

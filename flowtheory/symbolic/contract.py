@@ -7,6 +7,7 @@ return in a useful time on expressions of this kind).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from sympy import Add, KroneckerDelta, Mul, Sum, Symbol
 
@@ -16,6 +17,11 @@ from flowtheory.symbolic.index import axes_of, rebuild, substitute, sum_over
 
 def contract(expr: Expr) -> Expr:
     """Push every sum inwards past sums of terms and constant factors, and eliminate deltas."""
+    return _contract(expr)
+
+
+@lru_cache(maxsize=1 << 14)  # the tree of a deep network repeats each layer many times
+def _contract(expr: Expr) -> Expr:
     if isinstance(expr, Indexed) or not expr.args:
         return expr
     if isinstance(expr, Sum):

@@ -8,23 +8,29 @@ other functions are expanded by Taylor's formula about their value at $\varepsil
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import product
-from math import factorial
 
 from sympy import Add, Dummy, Function, Mul, Pow, S, Sum, Symbol
 
 from flowtheory.errors import ParameterError
-from flowtheory.symbolic.activation import Ramp
 from flowtheory.symbolic.contract import contract
 from flowtheory.symbolic.expression import Expr, Indexed, IndexedBase
 from flowtheory.symbolic.index import tidy
+from flowtheory.symbolic.ramp import Ramp
+from flowtheory.symbolic.taylor import taylor
 
 Series = dict[int, Expr]
 
 SCALE = Symbol("epsilon", positive=True)
 BIG_O = Function("O")
+
+ORDER_LIMIT = 64
+"""How far beyond the first possible power the leading and the next term are looked for."""
+
+_SLOT, _CENTRE = Dummy("slot", real=True), Dummy("centre", real=True)
+_SEARCHED = 8
 
 
 @dataclass(frozen=True)
@@ -80,55 +86,137 @@ def expand_in_scale(expr: Expr, scales: Mapping[IndexedBase, int], order: int) -
         ParameterError: A kinked activation meets an argument with several powers of $\varepsilon$,
             where no power series exists.
     """
-    expander = _Expander(dict(scales), order)
-    series = expander.series(expr)
+    expander = _Expander(dict(scales))
+    series = expander.series(expr, order)
     tidied = ((power, tidy(contract(c))) for power, c in sorted(series.items()))
     return Expansion(tuple((power, c) for power, c in tidied if c != 0), order, expander.exact)
 
 
+def expand_to_gap(
+    expr: Expr, scales: Mapping[IndexedBase, int], start: int, limit: int = ORDER_LIMIT
+) -> Expansion:
+    r"""The expansion of `expr` beyond its second non-zero positive power $k + q$, or all of it.
+
+    The order is raised from `start` to at most `start` + `limit`, until the second power is found;
+    the expansion then goes up to $k + 2q - 1$, below the next power in the usual case.
+    """
+    step = 1
+    while True:
+        expansion = expand_in_scale(expr, scales, start + step)
+        found = sum(power > 0 for power in expansion.powers)
+        if found > 1 or expansion.exact or step >= limit:
+            break
+        step *= 2
+    full = expansion.degree + 2 * expansion.gap - 1
+    if expansion.exact or found < 2 or full <= expansion.order:
+        return expansion
+    return expand_in_scale(expr, scales, full)
+
+
+def leading_power(expr: Expr, scales: Mapping[IndexedBase, int]) -> int:
+    """A lower bound of the first power of the scale in `expr`; attained but for cancellations."""
+    return _Expander(dict(scales)).lowest(expr)
+
+
 @dataclass
 class _Expander:
-    """Coefficients of the scale, node by node, truncated at `order`."""
+    r"""Coefficients of the scale, node by node, each node to the order that its parent needs.
+
+    With lower bounds $v$ of the leading powers, a product $a b$ up to $\varepsilon^N$ needs $a$ up
+    to $N - v_b$, and a function that starts with $u^p$ needs $u$ up to $N - (p - 1) v_u$. A deep
+    network is therefore expanded near its leading power only, however high that is.
+    """
 
     scales: dict[IndexedBase, int]
-    order: int
     exact: bool = True
+    memo: dict[tuple[Expr, int], Series] = field(default_factory=dict)
+    leading: dict[Expr, int] = field(default_factory=dict)
 
-    def series(self, expr: Expr) -> Series:
+    def series(self, expr: Expr, order: int) -> Series:
+        if (expr, order) not in self.memo:
+            self.memo[expr, order] = self._expand(expr, order)
+        return self.memo[expr, order]
+
+    def _expand(self, expr: Expr, order: int) -> Series:
+        if self.lowest(expr) > order:
+            self.exact = False
+            return {}
         if isinstance(expr, Indexed):
-            return self._kept(self.scales.get(expr.base, 0), expr)
+            return {self.scales.get(expr.base, 0): expr}
         if not self._depends(expr):
             return {0: expr}
         if isinstance(expr, Add):
-            return _add([self.series(arg) for arg in expr.args])
-        if isinstance(expr, Mul):
-            return self._multiply([self.series(arg) for arg in expr.args])
-        if isinstance(expr, Pow) and expr.exp.is_Integer and expr.exp > 0:
-            return self._multiply([self.series(expr.base)] * int(expr.exp))
+            return _add([self.series(arg, order) for arg in expr.args])
+        if isinstance(expr, Mul) or _is_power(expr):
+            return self._product(_factors(expr), order)
         if isinstance(expr, Sum):
-            body = self.series(expr.function)
+            body = self.series(expr.function, order)
             return {power: Sum(c, *expr.limits) for power, c in body.items()}
         if isinstance(expr, Ramp):
-            return self._homogeneous(expr)
-        return self._taylor(expr)
+            return self._homogeneous(expr, order)
+        return self._taylor(expr, order)
 
-    def _kept(self, power: int, coefficient: Expr) -> Series:
-        self.exact = self.exact and power <= self.order
-        return {power: coefficient} if power <= self.order else {}
+    def lowest(self, expr: Expr) -> int:
+        """A lower bound of the leading power of `expr`."""
+        if expr not in self.leading:
+            self.leading[expr] = self._lowest(expr)
+        return self.leading[expr]
+
+    def _lowest(self, expr: Expr) -> int:
+        if isinstance(expr, Indexed):
+            return self.scales.get(expr.base, 0)
+        if not self._depends(expr):
+            return 0
+        if isinstance(expr, Add):
+            return min(map(self.lowest, expr.args))
+        if isinstance(expr, Mul) or _is_power(expr):
+            return sum(map(self.lowest, _factors(expr)))
+        if isinstance(expr, Sum):
+            return self.lowest(expr.function)
+        argument = self._scaled_argument(expr)
+        inner = self.lowest(argument)
+        if isinstance(expr, Ramp) or inner == 0:
+            return inner
+        coefficients = _coefficients(expr, argument, S.Zero, _SEARCHED)
+        first = next((m for m, c in enumerate(coefficients) if c != 0), _SEARCHED + 1)
+        return first * inner
 
     def _depends(self, expr: Expr) -> bool:
         return any(entry.base in self.scales for entry in expr.atoms(Indexed))
 
-    def _multiply(self, factors: list[Series]) -> Series:
+    def _scaled_argument(self, expr: Expr) -> Expr:
+        scaled = [arg for arg in expr.args if self._depends(arg)]
+        if len(scaled) != 1:
+            raise ParameterError(
+                f"{expr.func.__name__} has {len(scaled)} arguments that depend on the scale",
+                expected="one",
+                fix="rewrite it, for example a**b as exp(b*log(a))",
+            )
+        return scaled[0]
+
+    def _product(self, factors: Sequence[Expr], order: int) -> Series:
+        spare = order - sum(map(self.lowest, factors))
+        total: Series = {0: S.One}
+        reached = 0
+        for factor in factors:
+            reached += self.lowest(factor)
+            total = self._times(
+                total, self.series(factor, self.lowest(factor) + spare), reached + spare
+            )
+        return total
+
+    def _times(self, a: Series, b: Series, order: int) -> Series:
         terms: list[Series] = []
-        for combination in product(*(factor.items() for factor in factors)):
-            power = sum(power for power, _ in combination)
-            terms.append(self._kept(power, Mul(*(c for _, c in combination))))
+        for (i, c), (j, d) in product(a.items(), b.items()):
+            if i + j <= order:
+                terms.append({i + j: c * d})
+            else:
+                self.exact = False
         return _add(terms)
 
-    def _homogeneous(self, expr: Ramp) -> Series:
+    def _homogeneous(self, expr: Ramp, order: int) -> Series:
         r"""$\sigma(\varepsilon^m z) = \varepsilon^{m} \sigma(z)$."""
-        inner = self.series(expr.args[0])
+        inner = self.series(expr.args[0], order)
         if len(inner) > 1:
             raise ParameterError(
                 f"{expr.func.__name__} has an argument with powers {sorted(inner)} of the scale",
@@ -137,28 +225,38 @@ class _Expander:
             )
         return {power: expr.func(z, *expr.args[1:]) for power, z in inner.items()}
 
-    def _taylor(self, expr: Expr) -> Series:
-        r"""$g(u_0 + \delta) = \sum_m g^{(m)}(u_0)\, \delta^m / m!$ in the one scaled argument."""
-        scaled = [k for k, arg in enumerate(expr.args) if self._depends(arg)]
-        if len(scaled) != 1:
-            raise ParameterError(
-                f"{expr.func.__name__} has {len(scaled)} arguments that depend on the scale",
-                expected="one",
-                fix="rewrite it, for example a**b as exp(b*log(a))",
-            )
-        (k,) = scaled
+    def _taylor(self, expr: Expr, order: int) -> Series:
+        r"""$g(u_0 + \delta) = \sum_m c_m \delta^m$ in the one scaled argument."""
         self.exact = False
-        slot = Dummy(real=True)
-        head = expr.func(*(slot if m == k else arg for m, arg in enumerate(expr.args)))
-        delta = self.series(expr.args[k])
-        centre = delta.pop(0, S.Zero)
-        lowest = min(delta, default=self.order + 1)
-        terms, power = [{0: head.subs(slot, centre)}], {0: S.One}
-        for m in range(1, self.order // lowest + 1):
-            power = self._multiply([power, delta])
-            value = head.diff(slot, m).subs(slot, centre) / factorial(m)
-            terms.append({p: value * c for p, c in power.items()})
+        argument = self._scaled_argument(expr)
+        lowest = self.lowest(argument)
+        centre = S.Zero if lowest > 0 else self.series(argument, 0).get(0, S.Zero)
+        coefficients = _coefficients(expr, argument, centre, order // max(lowest, 1))
+        first = next((m for m, c in enumerate(coefficients) if m > 0 and c != 0), 1)
+        delta = dict(self.series(argument, order - (first - 1) * lowest))
+        delta.pop(0, None)
+        terms: list[Series] = [{0: coefficients[0]}]
+        power: Series = {0: S.One}
+        for c in coefficients[1:]:
+            power = self._times(power, delta, order)
+            terms.append({p: c * value for p, value in power.items()} if c != 0 else {})
         return _add(terms)
+
+
+def _is_power(expr: Expr) -> bool:
+    return isinstance(expr, Pow) and bool(expr.exp.is_Integer) and expr.exp > 0
+
+
+def _factors(expr: Expr) -> tuple[Expr, ...]:
+    return expr.args if isinstance(expr, Mul) else (expr.base,) * int(expr.exp)
+
+
+def _coefficients(expr: Expr, argument: Expr, centre: Expr, order: int) -> tuple[Expr, ...]:
+    """The Taylor coefficients of `expr` in its `argument`, about `centre`."""
+    known = centre if centre.is_number else _CENTRE
+    head = expr.func(*(known + _SLOT if arg == argument else arg for arg in expr.args))
+    found = taylor(head, _SLOT, order)
+    return found if known is centre else tuple(c.xreplace({_CENTRE: centre}) for c in found)
 
 
 def _add(terms: list[Series]) -> Series:
@@ -166,4 +264,5 @@ def _add(terms: list[Series]) -> Series:
     for term in terms:
         for power, c in term.items():
             total.setdefault(power, []).append(c)
-    return {power: Add(*cs) for power, cs in total.items()}
+    sums = {power: Add(*cs) for power, cs in total.items()}
+    return {power: c for power, c in sums.items() if c != 0}

@@ -8,6 +8,7 @@ $\sum_i \delta_{ik} g_i = g_k$ without a case distinction.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from itertools import chain, count
 from typing import Any
 
@@ -17,7 +18,7 @@ from flowtheory.errors import ParameterError
 from flowtheory.symbolic.expression import Expr, Indexed, IndexedBase
 
 # Letters by size; any other size falls back to its own lower-case name with a number.
-_LETTERS = {"h": "jkl", "D": "pqrs", "n": "i"}
+_LETTERS = {"h": "jkl", "D": "pqrs", "n": "i", "C": "oab"}
 
 
 def size(name: str) -> Symbol:
@@ -75,9 +76,16 @@ def free_axes(expr: Expr) -> dict[Symbol, Expr]:
 
 def names(extent: Expr) -> Iterator[Symbol]:
     """The index symbols for an axis of size `extent`, in order of preference."""
-    letters = _LETTERS.get(str(extent), str(extent).lower())
-    first = letters if str(extent) in _LETTERS else (f"{letters}_1",)
+    name = str(extent)
+    if name[0] == "h" and name[1:].isdigit():  # the width of layer m: j_m, k_m, l_m
+        return _numbered([f"{letter}_{name[1:]}" for letter in _LETTERS["h"]])
+    letters = _LETTERS.get(name, name.lower())
+    first = letters if name in _LETTERS else (f"{letters}_1",)
     return chain(map(index, first), (index(f"{letters[0]}_{k}") for k in count(2)))
+
+
+def _numbered(first: list[str]) -> Iterator[Symbol]:
+    return chain(map(index, first), (index(f"{first[0]}_{k}") for k in count(2)))
 
 
 def fresh(extent: Expr, avoid: Iterable[Basic]) -> Symbol:
@@ -133,6 +141,7 @@ def tidy(expr: Expr) -> Expr:
     return _relabel(expr, frozenset())
 
 
+@lru_cache(maxsize=1 << 14)  # the tree of a deep network repeats each layer many times
 def _relabel(expr: Expr, avoid: frozenset[Basic]) -> Expr:
     if isinstance(expr, Sum):
         mapping: dict[Symbol, Expr] = {}
