@@ -141,7 +141,8 @@ def deep_linear_saddle(
             # The first-layer weight from the dropped input to i, and the last-layer weight back.
             block = Matrix([[-(gain ** (2 * depth - 2)), t * gain ** (depth - 2)]] * 2)
             block[1, :] = block[1, ::-1]
-            parts += [(rate, Integer(n)) for rate, n in block.eigenvals().items()]
+            rates: Any = block.eigenvals()
+            parts += [(rate, Integer(n)) for rate, n in rates.items()]
         # Inputs and outputs that the moment does not see.
         parts.append((-(gain ** (2 * depth - 2)), D + C - 2 * (r + q)))
     gains = [s ** Rational(1, depth) for s in keep]
