@@ -7,9 +7,12 @@ from typing import Any, Literal
 
 import mpmath
 import numpy as np
+from scipy.special import elliprf
 from sympy import Symbol, lambdify
 
 from flowtheory.errors import ParameterError
+from flowtheory.lower.carlson import carlson_r, hyper
+from flowtheory.symbolic import carlson
 from flowtheory.symbolic.expression import Expr
 
 Backend = Literal["numpy", "mpmath"]
@@ -17,10 +20,15 @@ Backend = Literal["numpy", "mpmath"]
 _NUMPY = {
     "Ramp": lambda z, a, k: np.where(np.asarray(z) > 0, z, a * np.asarray(z)),
     "Step": lambda z, a, k: np.where(np.asarray(z) > 0, 1.0, np.where(np.asarray(z) < 0, a, k)),
+    "CarlsonR": carlson_r,
+    "CarlsonRF": elliprf,
+    "hyper": hyper,
 }
 _MPMATH = {
     "Ramp": lambda z, a, k: z if z > 0 else a * z,
     "Step": lambda z, a, k: mpmath.mpf(1) if z > 0 else a if z < 0 else k,
+    "CarlsonR": carlson.carlson_r,
+    "CarlsonRF": mpmath.elliprf,
 }
 
 

@@ -8,8 +8,11 @@ To read in this order:
   for strings), `loss`, `network`, `linear_networks` and their registry `architectures`, each
   defined once;
 - the derivations: `expand` (small scale), `effective` (leading flow), `conserve` (laws, found and
-  counted), `direction`, `cell`, `angle`, `kinks`; `alignment` puts them in order as a `derivation`,
-  which prints itself.
+  counted), `linearize` (spectra at critical points), `direction`, `cell`, `angle`, `kinks`;
+  `alignment` puts them in order as a `derivation`, which prints itself;
+- aligned layers: `carlson` (the integrals), `blowup` (times and fates), `brackets`;
+- laws as objects: `asymptotic` (a formula with its domain and remainder), `plateau`, `phase`;
+- where neurons go: `directions` (critical points on the sphere), `scalings` (initializations).
 """
 
 from flowtheory.symbolic.activation import ACTIVATIONS as ACTIVATIONS
@@ -23,6 +26,16 @@ from flowtheory.symbolic.alignment import derive_alignment as derive_alignment
 from flowtheory.symbolic.architectures import ARCHITECTURES as ARCHITECTURES
 from flowtheory.symbolic.architectures import Architecture as Architecture
 from flowtheory.symbolic.architectures import find_network as find_network
+from flowtheory.symbolic.asymptotic import Formula as Formula
+from flowtheory.symbolic.blowup import AlignedFlow as AlignedFlow
+from flowtheory.symbolic.blowup import Escape as Escape
+from flowtheory.symbolic.blowup import Fate as Fate
+from flowtheory.symbolic.blowup import aligned_layers as aligned_layers
+from flowtheory.symbolic.blowup import aligned_neuron as aligned_neuron
+from flowtheory.symbolic.brackets import Brackets as Brackets
+from flowtheory.symbolic.brackets import SelfSimilar as SelfSimilar
+from flowtheory.symbolic.carlson import CarlsonR as CarlsonR
+from flowtheory.symbolic.carlson import CarlsonRF as CarlsonRF
 from flowtheory.symbolic.conserve.closed_form import Validity as Validity
 from flowtheory.symbolic.conserve.closed_form import gram_difference as gram_difference
 from flowtheory.symbolic.conserve.closed_form import imbalance as imbalance
@@ -45,6 +58,9 @@ from flowtheory.symbolic.field import VectorField as VectorField
 from flowtheory.symbolic.linear_networks import deep_linear as deep_linear
 from flowtheory.symbolic.linear_networks import diagonal_linear as diagonal_linear
 from flowtheory.symbolic.linear_networks import matrix_factorization as matrix_factorization
+from flowtheory.symbolic.linearize import Spectrum as Spectrum
+from flowtheory.symbolic.linearize import deep_linear_saddle as deep_linear_saddle
+from flowtheory.symbolic.linearize import linearize_origin as linearize_origin
 from flowtheory.symbolic.local import LocalForm as LocalForm
 from flowtheory.symbolic.loss import LOSSES as LOSSES
 from flowtheory.symbolic.loss import Loss as Loss
@@ -52,3 +68,10 @@ from flowtheory.symbolic.loss import find_loss as find_loss
 from flowtheory.symbolic.network import Network as Network
 from flowtheory.symbolic.network import fully_connected as fully_connected
 from flowtheory.symbolic.network import two_layer as two_layer
+from flowtheory.symbolic.phase import Regime as Regime
+from flowtheory.symbolic.phase import escape_time as escape_time
+from flowtheory.symbolic.phase import leader_slopes as leader_slopes
+from flowtheory.symbolic.phase import slope_table as slope_table
+from flowtheory.symbolic.plateau import exponential_plateau as exponential_plateau
+from flowtheory.symbolic.plateau import passage_time as passage_time
+from flowtheory.symbolic.plateau import power_plateau as power_plateau
