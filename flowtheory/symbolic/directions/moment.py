@@ -24,7 +24,7 @@ from sympy import QQ, Poly, Rational, symbols
 
 from flowtheory.errors import DataError, ParameterError
 from flowtheory.symbolic.directions.numbers import is_exact, over_common_denominator, read_array
-from flowtheory.symbolic.expression import Expr, Indexed
+from flowtheory.symbolic.expression import Expr, Indexed, Polynomial
 from flowtheory.symbolic.index import index, sum_over, tensor
 from flowtheory.symbolic.network import INPUT_DIMENSION, SAMPLE, SAMPLES
 
@@ -86,11 +86,11 @@ class Moment(ABC):
         r"""What $|H|$ on the sphere would be bounded by without cancellation."""
 
     @abstractmethod
-    def coefficient(self, powers: tuple[int, ...]) -> Rational:
+    def coefficient(self, powers: tuple[int, ...]) -> Expr:
         r"""$T_{q_1\dots q_p}$ as a rational, $q$ containing coordinate $j$ `powers[j]` times."""
 
     @cached_property
-    def polynomial(self) -> Poly:
+    def polynomial(self) -> Polynomial:
         r"""$H$ as a polynomial over the rationals, exact for the numbers given."""
         generators = symbols(f"u1:{self.dimension + 1}")
         terms = {
@@ -165,7 +165,7 @@ class DataMoment(Moment):
         r"""$\frac1n\sum_i |c_i|\,|x_i|^p$."""
         return float(np.abs(self._shares) @ np.linalg.norm(self._points, axis=1) ** self.order)
 
-    def coefficient(self, powers: tuple[int, ...]) -> Rational:
+    def coefficient(self, powers: tuple[int, ...]) -> Expr:
         r"""$\frac1n\sum_i c_i \prod_j x_{ij}^{k_j}$."""
         points, weights, denominator = self._integers
         total = weights
@@ -226,7 +226,7 @@ class TensorMoment(Moment):
         """The Frobenius norm."""
         return float(np.linalg.norm(self._entries.ravel()))
 
-    def coefficient(self, powers: tuple[int, ...]) -> Rational:
+    def coefficient(self, powers: tuple[int, ...]) -> Expr:
         """The entry, read off `T`."""
         at = tuple(j for j, k in enumerate(powers) for _ in range(k))
         return Rational(self.T[at])

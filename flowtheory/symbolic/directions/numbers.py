@@ -48,15 +48,18 @@ def over_common_denominator(array: np.ndarray) -> tuple[np.ndarray, int]:
     else:
         ratios = [float(v).as_integer_ratio() for v in array.flat]
     d = lcm(*(q for _, q in ratios))
-    numerators = np.empty(array.shape, dtype=object)
-    numerators.flat = [p * (d // q) for p, q in ratios]
-    return numerators, d
+    return _objects([p * (d // q) for p, q in ratios], array.shape), d
 
 
 def _map(function: Any, array: np.ndarray) -> np.ndarray:
-    out = np.empty(array.shape, dtype=object)
-    out.flat = [function(v) for v in array.flat]
-    return out
+    return _objects([function(v) for v in array.flat], array.shape)
+
+
+def _objects(entries: list[Any], shape: tuple[int, ...]) -> np.ndarray:
+    # np.array(entries) would turn integers that fit into int64, which overflow.
+    flat = np.empty(len(entries), dtype=object)
+    flat[:] = entries
+    return flat.reshape(shape)
 
 
 def _finite(array: np.ndarray, name: str) -> np.ndarray:

@@ -16,6 +16,7 @@ from sympy import Poly, Symbol
 
 from flowtheory.symbolic.directions.moment import Moment
 from flowtheory.symbolic.directions.roots import BITS, real_roots
+from flowtheory.symbolic.expression import Polynomial
 
 T = Symbol("t")
 # Entries that the accuracy of the roots does not distinguish from 0.
@@ -50,7 +51,7 @@ def critical_in_the_plane(moment: Moment) -> Points:
     return Points(np.array(directions).reshape(-1, 2), tuple(multiplicities))
 
 
-def in_chart(form: Poly) -> Poly:
+def in_chart(form: Polynomial) -> Polynomial:
     """A form in two variables at $(1, t)$."""
     terms = {powers[1]: c for powers, c in form.terms()}
     return Poly(terms, T, domain=form.domain)

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import mpmath
-from sympy import Poly, Rational
+from sympy import Rational
+
+from flowtheory.symbolic.expression import Polynomial
 
 # Width of the isolating intervals; float64 needs 53 bits, the rest is lost in what follows.
 BITS = 200
@@ -20,7 +22,7 @@ class Root:
     multiplicity: int
 
 
-def real_roots(polynomial: Poly) -> list[Root]:
+def real_roots(polynomial: Polynomial) -> list[Root]:
     """The distinct real roots in increasing order; isolated in rational arithmetic, so complete."""
     if polynomial.degree() < 1:
         return []
@@ -29,18 +31,18 @@ def real_roots(polynomial: Poly) -> list[Root]:
         return [Root((_mpf(a) + _mpf(b)) / 2, m) for (a, b), m in isolated]
 
 
-def has_real_root(polynomial: Poly) -> bool:
+def has_real_root(polynomial: Polynomial) -> bool:
     """Whether there is a real root; a non-zero constant has none, zero has every one."""
     return polynomial.is_zero or bool(polynomial.degree() > 0 and polynomial.intervals())
 
 
-def working_precision(polynomial: Poly) -> int:
+def working_precision(polynomial: Polynomial) -> int:
     """Bits with which `polynomial` can be evaluated at a root in spite of cancellation."""
     bits = max(int(abs(c.p)).bit_length() + int(c.q).bit_length() for c in polynomial.coeffs())
     return BITS + 2 * bits
 
 
-def evaluate(polynomial: Poly, x: Any) -> Any:
+def evaluate(polynomial: Polynomial, x: Any) -> Any:
     """Horner's rule in the current precision of mpmath."""
     return mpmath.polyval([_mpf(c) for c in polynomial.all_coeffs()], x)
 

@@ -30,6 +30,7 @@ from flowtheory.symbolic.directions.roots import (
     real_roots,
     working_precision,
 )
+from flowtheory.symbolic.expression import Polynomial
 
 X, Y = Symbol("x"), Symbol("y")
 # Axes (with length) of the rational rotations (1 - K)(1 + K)^-1 that are tried in turn.
@@ -48,7 +49,7 @@ def critical_in_space(moment: Moment) -> Points | None:
     return None
 
 
-def _in_rotated_frame(H: Poly, Q: Matrix) -> Points | None:
+def _in_rotated_frame(H: Polynomial, Q: Matrix) -> Points | None:
     gradient = [H.diff(u) for u in H.gens]
     f1, f2, common = _equations(gradient)
     curve = common is not None and not _without_real_points(common)
@@ -76,7 +77,7 @@ def _in_rotated_frame(H: Poly, Q: Matrix) -> Points | None:
     return Points(np.array(found).reshape(-1, 3), multiplicities, curve)
 
 
-def _equations(gradient: list[Poly]) -> tuple[Poly, Poly, Poly | None]:
+def _equations(gradient: list[Polynomial]) -> tuple[Polynomial, Polynomial, Polynomial | None]:
     """$f_1, f_2$ with integer coefficients, without their common factor, which is the third."""
     h1, h2, h3 = (_at_height_one(form) for form in gradient)
     f1 = (h3.mul(Poly(X, Y, X)) - h1).clear_denoms(convert=True)[1]
@@ -87,11 +88,11 @@ def _equations(gradient: list[Poly]) -> tuple[Poly, Poly, Poly | None]:
     return f1.quo(common), f2.quo(common), common
 
 
-def _at_height_one(form: Poly) -> Poly:
+def _at_height_one(form: Polynomial) -> Polynomial:
     return Poly({(b, a): c for (a, b, _), c in form.terms()}, Y, X, domain=form.domain)
 
 
-def _meets_infinity(gradient: list[Poly]) -> bool:
+def _meets_infinity(gradient: list[Polynomial]) -> bool:
     r"""Whether a critical $u$ has $u_3 = 0$: $\partial_3 H = 0$, and $u$ critical in its plane."""
     h1, h2, h3 = (
         Poly({(b,): c for (_, b, k), c in form.terms() if k == 0} or {(0,): 0}, T)
@@ -102,17 +103,17 @@ def _meets_infinity(gradient: list[Poly]) -> bool:
     return at_the_end or has_real_root(h3.gcd(h2 - h1.mul(Poly(T, T))))
 
 
-def _top(h: Poly, degree: int) -> Any:
+def _top(h: Polynomial, degree: int) -> Any:
     """The value of the form at $(0, 1)$, given in the chart $(1, t)$."""
     return h.coeff_monomial(T**degree)
 
 
-def _without_real_points(curve: Poly) -> bool:
+def _without_real_points(curve: Polynomial) -> bool:
     """Whether every factor is a definite quadratic form (others are not decided: `False`)."""
     return all(_definite(Poly(f.as_expr(), X, Y)) for f, _ in factor_list(curve)[1])
 
 
-def _definite(factor: Poly) -> bool:
+def _definite(factor: Polynomial) -> bool:
     if factor.total_degree() != 2:
         return False
     a, b, c = (factor.coeff_monomial(m) for m in (X**2, Y**2, 1))
@@ -127,7 +128,7 @@ def _rotation(axis: tuple[int, int, int]) -> Matrix:
     return (eye(3) - K) * (eye(3) + K).inv()
 
 
-def _rotated(H: Poly, Q: Matrix) -> Poly:
+def _rotated(H: Polynomial, Q: Matrix) -> Polynomial:
     """$H(Qv)$."""
     rows = [
         Poly.from_expr(sum(Q[j, k] * v for k, v in enumerate(H.gens)), *H.gens) for j in range(3)
@@ -140,16 +141,15 @@ def _rotated(H: Poly, Q: Matrix) -> Poly:
 
 
 def _back(Q: Matrix, v: tuple[Any, ...]) -> list[Any]:
-    return [
-        mpmath.fsum(mpmath.mpf(int(Q[j, k].p)) / int(Q[j, k].q) * v[k] for k in range(3))
-        for j in range(3)
-    ]
+    """$Qv$ in the current precision of mpmath."""
+    rows = [[mpmath.mpf(int(q.p)) / int(q.q) for q in row] for row in Q.tolist()]
+    return [mpmath.fdot(row, v) for row in rows]
 
 
-def _coefficient(linear: Poly, power: int) -> Poly:
+def _coefficient(linear: Polynomial, power: int) -> Polynomial:
     terms = {(k,): c for (j, k), c in linear.terms() if j == power}
     return Poly(terms or {(0,): 0}, X, domain=linear.domain)
 
 
-def _size(polynomial: Poly, x: Any) -> Any:
+def _size(polynomial: Polynomial, x: Any) -> Any:
     return mpmath.fsum(abs(int(c)) * abs(x) ** k for (k,), c in polynomial.terms())
