@@ -7,7 +7,8 @@ To read in this order:
 - the objects: `activation`, `loss`, `network`, each defined once;
 - the derivations: `expand` (small scale), `effective` (leading flow), `conserve`, `direction`,
   `cell`, `angle`, `kinks`; `alignment` puts them in order as a `derivation`, which prints itself;
-- `directions`: where neurons condense, the critical points of a data moment on the sphere.
+- `directions`: where neurons condense, the critical points of a data moment on the sphere;
+- `scalings`: initializations as points of the two-layer phase diagram.
 """
 
 from flowtheory.symbolic.activation import ACTIVATIONS as ACTIVATIONS
@@ -36,3 +37,6 @@ from flowtheory.symbolic.loss import Loss as Loss
 from flowtheory.symbolic.loss import find_loss as find_loss
 from flowtheory.symbolic.network import Network as Network
 from flowtheory.symbolic.network import two_layer as two_layer
+from flowtheory.symbolic.scalings import INITIALIZATIONS as INITIALIZATIONS
+from flowtheory.symbolic.scalings import Initialization as Initialization
+from flowtheory.symbolic.scalings import find_initialization as find_initialization

@@ -71,17 +71,19 @@ def critical_directions(
         )
     p, D = form.order, form.dimension
     most = sum((p - 1) ** k for k in range(D))
-    if p <= 2 or D == 1:
-        bases, exact = _linear(form) if p == 1 or D == 1 else eigenspaces(form)
-        guarantee = Guarantee.EXACT if exact else Guarantee.EIGEN
-        return Directions(p, D, _classified(form, bases, (1,) * len(bases)), guarantee)
+    if p == 1 or D == 1:
+        return Directions(p, D, _classified(form, _only_line(form)[None]), Guarantee.EXACT)
+    if p == 2:
+        spaces, exact = eigenspaces(form)
+        measured = [(_oriented(form, x.basis), x.value, x.curvatures) for x in spaces]
+        return Directions(
+            p, D, _lines(form, measured), Guarantee.EXACT if exact else Guarantee.EIGEN
+        )
     points = _eliminated(form)
     if points is not None:
-        guarantee = Guarantee.CURVE if points.curve else Guarantee.EXACT
-        bases, multiplicities = list(points.directions[:, :, None]), points.multiplicities
-        return Directions(p, D, _classified(form, bases, multiplicities), guarantee)
-    bases = list(search(form, most, seed)[:, :, None])
-    lines = _classified(form, bases, (1,) * len(bases))
+        lines = _classified(form, points.directions, points.multiplicities)
+        return Directions(p, D, lines, Guarantee.CURVE if points.curve else Guarantee.EXACT)
+    lines = _classified(form, search(form, most, seed))
     counted = len(lines) == most and not any(line.degenerate for line in lines)
     return Directions(p, D, lines, Guarantee.COUNT if counted else Guarantee.NONE)
 
@@ -98,10 +100,10 @@ def _read(moment: Any, residuals: Any, order: int | None) -> Moment:
     return moment if isinstance(moment, Moment) else tensor_moment(moment)
 
 
-def _linear(moment: Moment) -> tuple[list[np.ndarray], bool]:
-    """The line of $z$, or the only line there is in one dimension."""
+def _only_line(moment: Moment) -> np.ndarray:
+    """The direction of $z$; or the only line there is in one dimension."""
     z = moment.gradient(np.ones((1, moment.dimension)))[0]
-    return [(z / np.linalg.norm(z))[:, None]], True
+    return z / np.linalg.norm(z)
 
 
 def _eliminated(moment: Moment) -> Points | None:
@@ -112,17 +114,27 @@ def _eliminated(moment: Moment) -> Points | None:
     return None
 
 
+Measured = tuple[np.ndarray, float, np.ndarray]
+
+
 def _classified(
-    moment: Moment, bases: list[np.ndarray], multiplicities: tuple[int, ...]
+    moment: Moment, directions: np.ndarray, multiplicities: tuple[int, ...] = ()
 ) -> tuple[CriticalLine, ...]:
-    """Lines with their values and curvatures, by decreasing $|H|$."""
-    bases = [_oriented(moment, basis) for basis in bases]
-    measured = [_measured(moment, basis) for basis in bases]
-    scale = max((np.abs([value, *curved]).max() for value, curved in measured), default=0.0)
+    """The lines of unit vectors (rows)."""
+    measured = [_measured(moment, _oriented(moment, u[:, None])) for u in directions]
+    return _lines(moment, measured, multiplicities)
+
+
+def _lines(
+    moment: Moment, measured: list[Measured], multiplicities: tuple[int, ...] = ()
+) -> tuple[CriticalLine, ...]:
+    """Lines of (basis, value, curvatures), by decreasing $|H|$; simple ones if not told."""
+    sizes = [np.abs([value, *curvatures]).max() for _, value, curvatures in measured]
+    tolerance = DEGENERATE * max(sizes, default=0.0)
     lines = [
-        CriticalLine(basis, value, curvatures, moment.order, multiplicity, DEGENERATE * scale)
-        for basis, (value, curvatures), multiplicity in zip(
-            bases, measured, multiplicities, strict=True
+        CriticalLine(basis, value, curvatures, moment.order, multiplicity, tolerance)
+        for (basis, value, curvatures), multiplicity in zip(
+            measured, multiplicities or (1,) * len(measured), strict=True
         )
     ]
     return tuple(sorted(lines, key=lambda line: -abs(line.value)))
@@ -136,12 +148,10 @@ def _oriented(moment: Moment, basis: np.ndarray) -> np.ndarray:
     return basis * np.sign(value if clear else u[np.abs(u).argmax()])
 
 
-def _measured(moment: Moment, basis: np.ndarray) -> tuple[float, np.ndarray]:
-    """$H(u)$, and the curvatures of $H$ on the sphere orthogonally to `basis`."""
-    u = basis[:, :1].T
+def _measured(moment: Moment, basis: np.ndarray) -> Measured:
+    """A line with $H(u)$ and the curvatures of $H$ on the sphere."""
+    u = basis.T
     value = float(moment.value(u)[0])
-    normal = np.linalg.qr(np.concatenate([basis, np.eye(len(basis))], axis=1))[0]
-    normal = normal[:, basis.shape[1] : len(basis)]
-    projected = normal.T @ moment.hessian(u)[0] @ normal
-    curvatures = np.linalg.eigvalsh(projected) - moment.order * value
-    return value, curvatures
+    tangent = np.linalg.svd(u)[2][1:]
+    curvatures = np.linalg.eigvalsh(tangent @ moment.hessian(u)[0] @ tangent.T)
+    return basis, value, curvatures - moment.order * value

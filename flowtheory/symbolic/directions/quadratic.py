@@ -1,10 +1,15 @@
 r"""Orders 1 and 2: the direction of $z$, and the eigenvectors of $M$.
 
 For $p = 2$, $\nabla H = 2Mu$ and $H(u) = u^TMu$ is the eigenvalue. An eigenvalue of multiplicity
-$m$ has a great sphere $S^{m-1}$ of critical directions.
+$m$ has a great sphere $S^{m-1}$ of critical directions. For rational $M$ the multiplicities come
+from the characteristic polynomial and are exact; vectors are float64 in every case, and spaces
+whose eigenvalues rounding does not tell apart show as degenerate.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from sympy import QQ, Poly, Symbol
@@ -18,14 +23,32 @@ EQUAL = 1e-11
 EXACT_DIMENSION = 24
 
 
-def eigenspaces(moment: Moment) -> tuple[list[np.ndarray], bool]:
-    """Orthonormal bases (D, m) of the eigenspaces of $M$; and whether each $m$ is exact."""
+@dataclass(frozen=True, eq=False)
+class Eigenspace:
+    r"""An orthonormal `basis` (D, m) with the eigenvalue, $H$ on it.
+
+    `curvatures` are $2(\lambda_j - \lambda)$ over the eigenvalues $\lambda_j$ of the other spaces.
+    """
+
+    basis: np.ndarray
+    value: float
+    curvatures: np.ndarray
+
+
+def eigenspaces(moment: Moment) -> tuple[list[Eigenspace], bool]:
+    """The eigenspaces of $M$; and whether their dimensions are exact."""
     D = moment.dimension
     M = moment.hessian(np.eye(1, D))[0] / 2
     values, vectors = np.linalg.eigh((M + M.T) / 2)
     exact = moment.exact and D <= EXACT_DIMENSION
     sizes = _exact_sizes(moment) if exact else _close_sizes(values)
-    return np.split(vectors, np.cumsum(sizes)[:-1], axis=1), exact
+    edges = np.cumsum([0, *sizes])
+    spaces = []
+    for start, end in pairwise(edges):
+        value = float(values[start:end].mean())
+        others = np.concatenate([values[:start], values[end:]])
+        spaces.append(Eigenspace(vectors[:, start:end], value, 2 * (others - value)))
+    return spaces, exact
 
 
 def _exact_sizes(moment: Moment) -> list[int]:

@@ -53,13 +53,19 @@ def _newton(moment: Moment, U: np.ndarray) -> np.ndarray:
         system[:, :D, D] = -U
         system[:, D, :D] = U
         right = np.concatenate([mu[:, None] * U - gradient, np.zeros((len(U), 1))], axis=1)
-        # Degenerate directions make the system singular: least squares then.
-        step = np.linalg.pinv(system, rcond=1e-13) @ right[:, :, None]
-        U = _normalized(U + step[:, :D, 0])
+        U = _normalized(U + _solved(system, right)[:, :D])
     gradient = moment.gradient(U)
     mu = np.einsum("bd,bd->b", gradient, U)
     residual = np.linalg.norm(gradient - mu[:, None] * U, axis=1)
     return U[residual <= _RESIDUAL * moment.magnitude()]
+
+
+def _solved(systems: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Solutions, one a system; by least squares where degenerate directions make one singular."""
+    try:
+        return np.linalg.solve(systems, right[:, :, None])[:, :, 0]
+    except np.linalg.LinAlgError:
+        return (np.linalg.pinv(systems, rcond=1e-13) @ right[:, :, None])[:, :, 0]
 
 
 def _distinct(found: np.ndarray, candidates: np.ndarray) -> np.ndarray:
