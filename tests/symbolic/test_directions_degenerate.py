@@ -9,6 +9,7 @@ from symbolic.forms import symmetric
 
 from flowtheory.errors import DataError, ParameterError
 from flowtheory.symbolic import Guarantee, Stability, critical_directions
+from flowtheory.symbolic.directions.space import _AXES, _rotation
 
 TETRAHEDRON = [[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]
 ONES = [1, 1, 1, 1]
@@ -40,6 +41,14 @@ def test_rational_eigenvalues_closer_than_rounding_are_told_apart():
 
 U1, U2, U3 = sp.symbols("u1:4")
 NORM = U1**2 + U2**2 + U3**2
+
+
+def test_directions_at_infinity_of_the_first_chart_are_not_lost():
+    Q = _rotation(_AXES[0])
+    X = (Q * sp.Matrix([[1, 2, 0], [2, -1, 0], [0, 0, 1]])).T.tolist()
+    found = critical_directions(X, [1, 1, 1], 3)
+    assert found.guarantee is Guarantee.EXACT
+    assert (len(found), found.morse_defect) == (7, 0)
 
 
 def test_a_definite_factor_has_no_real_directions():
