@@ -52,6 +52,16 @@ from flowtheory.symbolic.conserve.family import one_flow as one_flow
 from flowtheory.symbolic.conserve.family import vector_fields as vector_fields
 from flowtheory.symbolic.derivation import Derivation as Derivation
 from flowtheory.symbolic.derivation import Line as Line
+from flowtheory.symbolic.directions.find import critical_directions as critical_directions
+from flowtheory.symbolic.directions.moment import Moment as Moment
+from flowtheory.symbolic.directions.moment import data_moment as data_moment
+from flowtheory.symbolic.directions.moment import moment_definition as moment_definition
+from flowtheory.symbolic.directions.moment import tensor_moment as tensor_moment
+from flowtheory.symbolic.directions.record import CriticalLine as CriticalLine
+from flowtheory.symbolic.directions.record import Directions as Directions
+from flowtheory.symbolic.directions.record import Guarantee as Guarantee
+from flowtheory.symbolic.directions.record import Orientation as Orientation
+from flowtheory.symbolic.directions.record import Stability as Stability
 from flowtheory.symbolic.effective import EffectiveFlow as EffectiveFlow
 from flowtheory.symbolic.effective import effective_flow as effective_flow
 from flowtheory.symbolic.field import VectorField as VectorField
@@ -75,3 +85,6 @@ from flowtheory.symbolic.phase import slope_table as slope_table
 from flowtheory.symbolic.plateau import exponential_plateau as exponential_plateau
 from flowtheory.symbolic.plateau import passage_time as passage_time
 from flowtheory.symbolic.plateau import power_plateau as power_plateau
+from flowtheory.symbolic.scalings import INITIALIZATIONS as INITIALIZATIONS
+from flowtheory.symbolic.scalings import Initialization as Initialization
+from flowtheory.symbolic.scalings import find_initialization as find_initialization

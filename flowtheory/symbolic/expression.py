@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from sympy.tensor import indexed as _indexed
 
     Expr: TypeAlias = Any
+    Polynomial: TypeAlias = Any
     Head: Any
 
     class IndexedBase(_indexed.IndexedBase):
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 else:
     from sympy import Expr
     from sympy import Function as Head
+    from sympy import Poly as Polynomial
     from sympy.tensor.indexed import Indexed, IndexedBase
 
-__all__ = ["Expr", "Head", "Indexed", "IndexedBase"]
+__all__ = ["Expr", "Head", "Indexed", "IndexedBase", "Polynomial"]
