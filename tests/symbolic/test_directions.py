@@ -159,8 +159,9 @@ def test_exact_lists_satisfy_morse(data, p):
             critical_directions(X, c, p)
         return
     found = critical_directions(X, c, p)
-    assert found.morse_defect in (0, None)
+    # Without a guarantee the list may be short, and a defect other than 0 says so.
     if found.guarantee is Guarantee.EXACT:
+        assert found.morse_defect in (0, None)
         assert 1 <= len(found) <= found.complex_count == p * p - p + 1
         assert len(found.growing_lines) <= (p * p - p + 2) // 2
 
