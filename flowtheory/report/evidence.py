@@ -60,7 +60,7 @@ def to_dict(verification: Verification, *, command: str = "") -> dict[str, Any]:
             for name, result in results.items()
             for finding in result.findings
         ],
-        "evidence": [row.as_dict() for result in results.values() for row in result.rows],
+        "evidence": [row.as_dict() for row in verification.rows],
         "fits": [
             {"experiment": name} | _fit(fit)
             for name, result in results.items()
@@ -191,7 +191,7 @@ def _data(data: LabelledData | None) -> dict[str, Any] | None:
 
 
 def _range(verification: Verification) -> dict[str, Any]:
-    rows = [row for result in verification.results.values() for row in result.rows]
+    rows = verification.rows
     measured = [row for row in rows if math.isfinite(row.measured)]
     return {
         "cases": len(rows),

@@ -80,9 +80,7 @@ def _decay_rows(late: Trajectory, data: LabelledData) -> list[Evidence]:
     first = int(np.argmax(grown)) if grown.any() else len(grown)
     rows = []
     for k in range(first + 1, len(late.times), max(1, (len(late.times) - first) // 24)):
-        bound = late.loss[first] / (
-            late.loss[first] * alpha * (late.times[k] - late.times[first]) + 1
-        )
+        bound = formulas.decay_bound(late.loss[first], alpha, late.times[k] - late.times[first])
         note = f"t = {late.times[k]:.4g}"
         rows.append(evidence("O(1/t)", data, bound, late.loss[k], h=6, eps=EPS, note=note))
     return rows

@@ -46,6 +46,10 @@ IN_CONE = sp.log(sp.tan(theta_0 / 2) / sp.tan(theta_f / 2)) / x_plus
 # An isotropic start has <w, x_i> of order |x_i|/sqrt(D), the largest of n of them sqrt(2 ln n)
 # times that, and the field closes it at rate mu n: a scaling, with a prefactor of order 1.
 TYPICAL = sp.sqrt(2 * sp.log(n) / dimension) / (mu * n)
+L_2 = sp.Symbol("L_2", positive=True)  # loss at t_2
+elapsed = sp.Symbol("Delta_t", nonnegative=True)  # t - t_2
+alpha = sp.Symbol("alpha", positive=True)
+DECAY = L_2 / (L_2 * alpha * elapsed + 1)
 RATE_ALPHA = (mu * x_min) ** 2 / (32 * x_max)
 STABLE_RANK = 2 / (1 + sp.sqrt(1 - 4 * (1 - c**2) * g_plus * g_minus / (g_plus + g_minus) ** 2))
 
@@ -60,6 +64,7 @@ in_cone_time = numeric(IN_CONE, [theta_0, theta_f, x_plus])
 class_sum = numeric(CLASS_SUM, [n, mu])
 typical_time = numeric(TYPICAL, [n, mu, dimension])
 rate_alpha = numeric(RATE_ALPHA, [mu, x_min, x_max])
+decay_bound = numeric(DECAY, [L_2, alpha, elapsed])
 stable_rank_limit = numeric(STABLE_RANK, [c, g_plus, g_minus])
 
 

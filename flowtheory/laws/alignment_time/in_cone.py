@@ -35,8 +35,9 @@ def in_cone(settings: Settings) -> ExperimentResult:
         settings.progress("alignment inside the cone", k + 1, len(sizes))
     n = sizes[-1]
     steep = [row for row in rows if row.n == n and row.mu >= 0.05]
-    # ln T = -1/2 ln mu + const - 1/2 ln(1 + (1 - mu)/(mu n)): the last term is the remainder.
-    last = np.array([0.5 * math.log1p((1 - row.mu) / (row.mu * n)) for row in steep])
+    # |x_+| = n sqrt(mu) but for a factor that tends to 1 for mu n >> 1: its logarithm is the
+    # remainder.
+    last = np.array([math.log(formulas.class_sum(n, r.mu) / (n * math.sqrt(r.mu))) for r in steep])
     fit = fit_slope(
         np.log([row.mu for row in steep]),
         np.log([row.measured for row in steep]),
