@@ -24,10 +24,9 @@ from flowtheory.symbolic.network import (
     WIDTH,
     Network,
     labels,
-    mean_loss,
-    total_loss,
-    two_layer,
+    reduced_loss,
 )
+from flowtheory.symbolic.networks.fully_connected import two_layer
 
 Parameters = Mapping[str, Array]
 """The parameter arrays by name, for example {"W": [h, D], "v": [h]}."""
@@ -60,14 +59,16 @@ class NetworkFunctions:
 def two_layer_functions(
     activation: str | Activation = "relu",
     loss: str | Loss = "exponential",
-    reduction: Reduction = "sum",
+    reduction: Reduction | None = None,
 ) -> NetworkFunctions:
     r"""Lower $f_i = \sum_j v_j \sigma(\langle w_j, x_i\rangle)$ and its summed or averaged loss.
+
+    Without a `reduction`, samples are combined as the loss says.
 
     The result is cached: equal arguments give the same functions, which keeps JAX's own cache warm.
     """
     network = two_layer(activation)
-    energy = (total_loss if reduction == "sum" else mean_loss)(network, find_loss(loss))
+    energy = reduced_loss(network, find_loss(loss), reduction)
     (surface,) = network.surfaces
     x, y = network.inputs.base, labels().base
     return NetworkFunctions(

@@ -23,9 +23,6 @@ from flowtheory.symbolic.activation import leaky_relu as leaky_relu
 from flowtheory.symbolic.activation import relu as relu
 from flowtheory.symbolic.activation import relu_power as relu_power
 from flowtheory.symbolic.alignment import derive_alignment as derive_alignment
-from flowtheory.symbolic.architectures import ARCHITECTURES as ARCHITECTURES
-from flowtheory.symbolic.architectures import Architecture as Architecture
-from flowtheory.symbolic.architectures import find_network as find_network
 from flowtheory.symbolic.asymptotic import Formula as Formula
 from flowtheory.symbolic.blowup import AlignedFlow as AlignedFlow
 from flowtheory.symbolic.blowup import Escape as Escape
@@ -65,9 +62,6 @@ from flowtheory.symbolic.directions.record import Stability as Stability
 from flowtheory.symbolic.effective import EffectiveFlow as EffectiveFlow
 from flowtheory.symbolic.effective import effective_flow as effective_flow
 from flowtheory.symbolic.field import VectorField as VectorField
-from flowtheory.symbolic.linear_networks import deep_linear as deep_linear
-from flowtheory.symbolic.linear_networks import diagonal_linear as diagonal_linear
-from flowtheory.symbolic.linear_networks import matrix_factorization as matrix_factorization
 from flowtheory.symbolic.linearize import Spectrum as Spectrum
 from flowtheory.symbolic.linearize import deep_linear_saddle as deep_linear_saddle
 from flowtheory.symbolic.linearize import linearize_origin as linearize_origin
@@ -76,8 +70,14 @@ from flowtheory.symbolic.loss import LOSSES as LOSSES
 from flowtheory.symbolic.loss import Loss as Loss
 from flowtheory.symbolic.loss import find_loss as find_loss
 from flowtheory.symbolic.network import Network as Network
-from flowtheory.symbolic.network import fully_connected as fully_connected
-from flowtheory.symbolic.network import two_layer as two_layer
+from flowtheory.symbolic.networks.fully_connected import fully_connected as fully_connected
+from flowtheory.symbolic.networks.fully_connected import two_layer as two_layer
+from flowtheory.symbolic.networks.linear import deep_linear as deep_linear
+from flowtheory.symbolic.networks.linear import diagonal_linear as diagonal_linear
+from flowtheory.symbolic.networks.linear import matrix_factorization as matrix_factorization
+from flowtheory.symbolic.networks.registry import ARCHITECTURES as ARCHITECTURES
+from flowtheory.symbolic.networks.registry import Architecture as Architecture
+from flowtheory.symbolic.networks.registry import find_network as find_network
 from flowtheory.symbolic.phase import Regime as Regime
 from flowtheory.symbolic.phase import escape_time as escape_time
 from flowtheory.symbolic.phase import leader_slopes as leader_slopes

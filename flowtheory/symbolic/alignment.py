@@ -33,7 +33,8 @@ from flowtheory.symbolic.expression import Expr
 from flowtheory.symbolic.field import VectorField, gradient_flow
 from flowtheory.symbolic.index import sum_over, tensor
 from flowtheory.symbolic.loss import ANY_LOSS, Loss
-from flowtheory.symbolic.network import SAMPLE, SAMPLES, Network, labels, total_loss, two_layer
+from flowtheory.symbolic.network import SAMPLE, SAMPLES, Network, labels, total_loss
+from flowtheory.symbolic.networks.fully_connected import two_layer
 from flowtheory.symbolic.normal import fold
 from flowtheory.symbolic.printing import Rate
 
@@ -87,7 +88,7 @@ def _leading(flow: EffectiveFlow) -> tuple[Line, ...]:
             "Network",
             _F,
             network.output,
-            f"Width h, input dimension D, n samples; sigma is {network.activation.name}.",
+            f"Width h, input dimension D, n samples; {network.name}.",
         ),
         _line("Loss", Symbol("L"), summed, f"The {flow.loss.name} loss, summed over samples."),
         _line(

@@ -12,11 +12,13 @@ from sympy import srepr, sympify
 
 from flowtheory.errors import unknown_name
 from flowtheory.symbolic.activation import Ramp, Step
-from flowtheory.symbolic.expression import Expr
+from flowtheory.symbolic.expression import Expr, ScalarBase, ScalarEntry
 from flowtheory.symbolic.loss import AnyLoss
 from flowtheory.symbolic.printing import Rate, tex, unicode_line
 
-_HEADS: dict[str, Any] = {head.__name__: head for head in (Ramp, Step, AnyLoss, Rate)}
+_HEADS: dict[str, Any] = {
+    head.__name__: head for head in (Ramp, Step, AnyLoss, Rate, ScalarBase, ScalarEntry)
+}
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,10 @@ from sympy import factor_terms, log, sqrt
 from flowtheory.errors import ParameterError
 from flowtheory.symbolic.activation import euler
 from flowtheory.symbolic.contract import contract, replace_entries
-from flowtheory.symbolic.effective import EffectiveFlow
 from flowtheory.symbolic.expression import Expr, Indexed
 from flowtheory.symbolic.field import VectorField
 from flowtheory.symbolic.index import fresh, sum_over, tensor, tidy
+from flowtheory.symbolic.leading import LeadingFlow
 from flowtheory.symbolic.network import COORDINATE, INPUT_DIMENSION, NEURON, WIDTH
 from flowtheory.symbolic.normal import fold, is_zero
 
@@ -51,7 +51,7 @@ class NeuronFlow:
     v: Indexed
 
 
-def neuron_flow(flow: EffectiveFlow) -> NeuronFlow:
+def neuron_flow(flow: LeadingFlow) -> NeuronFlow:
     r"""Split the leading flow into neurons, and find $a(w) = \nabla_w \dot v$.
 
     $\dot v_j$ is 1-homogeneous in $w_j$; by Euler's theorem it equals

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from sympy import Expr as SymPyExpr
+from sympy.tensor.indexed import IndexException
+
 if TYPE_CHECKING:
     from sympy.tensor import indexed as _indexed
 
@@ -36,4 +39,30 @@ else:
     from sympy import Poly as Polynomial
     from sympy.tensor.indexed import Indexed, IndexedBase
 
-__all__ = ["Expr", "Head", "Indexed", "IndexedBase", "Polynomial"]
+
+class ScalarBase(IndexedBase):
+    """A tensor of rank 0, such as the bias of a scalar output; its entry is `base[()]`."""
+
+    def __getitem__(self, indices: Any, **kw_args: Any) -> Indexed:
+        """The entry; `indices` is the empty tuple."""
+        if indices != ():
+            raise IndexException(f"{self} has no indices")
+        return ScalarEntry(self)
+
+
+class ScalarEntry(Indexed):
+    """The entry of a tensor of rank 0, which SymPy's own class does not allow."""
+
+    def __new__(cls, base: Any, **kw_args: Any) -> ScalarEntry:
+        """The entry of `base`."""
+        entry: Any = SymPyExpr.__new__(cls, base)
+        return entry
+
+    def _sympystr(self, p: Any) -> Any:
+        return p.doprint(self.base.label)
+
+    def _latex(self, printer: Any) -> str:
+        return printer.doprint(self.base.label)
+
+
+__all__ = ["Expr", "Head", "Indexed", "IndexedBase", "Polynomial", "ScalarBase", "ScalarEntry"]

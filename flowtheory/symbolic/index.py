@@ -15,7 +15,7 @@ from typing import Any
 from sympy import Basic, Integer, Sum, Symbol
 
 from flowtheory.errors import ParameterError
-from flowtheory.symbolic.expression import Expr, Indexed, IndexedBase
+from flowtheory.symbolic.expression import Expr, Indexed, IndexedBase, ScalarBase
 
 # Letters by size; any other size falls back to its own lower-case name with a number.
 _LETTERS = {"h": "jkl", "D": "pqrs", "n": "i", "C": "oab"}
@@ -34,7 +34,7 @@ def index(name: str) -> Symbol:
 def tensor(name: str, *shape: Expr, positive: bool = False) -> IndexedBase:
     """A real tensor `name` of the symbolic `shape`; all entries positive if `positive`."""
     label = Symbol(name, positive=True) if positive else Symbol(name, real=True)
-    base: Any = IndexedBase(label, shape=shape)
+    base: Any = IndexedBase(label, shape=shape) if shape else ScalarBase(label, shape=())
     return base
 
 

@@ -16,9 +16,9 @@ from sympy import Add, Integer, Matrix, Rational, S, sqrt, sympify
 from flowtheory.errors import ParameterError
 from flowtheory.symbolic.activation import Ramp
 from flowtheory.symbolic.differentiate import gradient
-from flowtheory.symbolic.effective import EffectiveFlow
 from flowtheory.symbolic.expression import Expr
 from flowtheory.symbolic.index import index, size
+from flowtheory.symbolic.leading import LeadingFlow
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Spectrum:
         return Spectrum(tuple(pairs))
 
 
-def linearize_origin(flow: EffectiveFlow) -> Spectrum:
+def linearize_origin(flow: LeadingFlow) -> Spectrum:
     r"""The spectrum at the origin of a smooth two-layer network with one output.
 
     The output weight obeys $\ddot v_j = \lambda^2 v_j$, which is read off the derived field; then

@@ -1,29 +1,25 @@
-"""Networks, each defined once: the output in index notation with symbolic sizes.
+"""A network, defined once: the output in index notation with symbolic sizes; its loss on data.
 
-Here are the type, the losses on a data set and the fully connected networks; `linear_networks` has
-the deep and diagonal linear ones, `architectures` the registry.
+The architectures are in `networks`, one a file.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
 from sympy import Symbol
 
+from flowtheory.clock import Reduction
 from flowtheory.errors import ParameterError
-from flowtheory.symbolic.activation import Activation, find_activation
 from flowtheory.symbolic.expression import Expr, Indexed, IndexedBase
 from flowtheory.symbolic.index import index, size, sum_over, tensor
 from flowtheory.symbolic.kinks import Surface, switching_surfaces
-from flowtheory.symbolic.loss import Loss
+from flowtheory.symbolic.loss import Axes, Loss
 
 WIDTH, INPUT_DIMENSION, SAMPLES = size("h"), size("D"), size("n")
 NEURON, COORDINATE, SAMPLE = index("j"), index("p"), index("i")
 CLASSES, CLASS = size("C"), index("o")
-
-Axes = tuple[tuple[Symbol, Expr], ...]
 
 
 @dataclass(frozen=True)
@@ -35,16 +31,34 @@ class Network:
         output: The output $f_i$ at sample $i$, or $f_{io}$ for several outputs.
         parameters: The generic entry of every parameter tensor, such as $W_{jp}$.
         inputs: The generic entry $x_{ip}$ of the data; None if the network takes no inputs.
-        activation: Its nonlinearity.
         axes: The free indices of `output` with their sizes.
+        groups: The layers, each the names of the tensors that belong to it; empty if every tensor
+            is a layer of its own.
+        constants: Generic entries of given tensors that are not trained, such as $W_0$ of LoRA.
     """
 
     name: str
     output: Expr
     parameters: tuple[Indexed, ...]
-    inputs: Expr
-    activation: Activation
+    inputs: Expr = None
     axes: Axes = ((SAMPLE, SAMPLES),)
+    groups: tuple[tuple[str, ...], ...] = ()
+    constants: tuple[Indexed, ...] = ()
+
+    @property
+    def symbols(self) -> tuple[Symbol, ...]:
+        """The real parameters that stay symbols, such as the slope of a leaky ReLU."""
+        indices = {i for entry in self.output.atoms(Indexed) for i in entry.indices}
+        labels = {entry.base.label for entry in self.output.atoms(Indexed)}
+        sizes = {s for entry in self.output.atoms(Indexed) for s in entry.shape}
+        free = {s for s in self.output.free_symbols if type(s) is Symbol}
+        return tuple(sorted(free - indices - labels - sizes, key=str))
+
+    @property
+    def layers(self) -> tuple[tuple[Indexed, ...], ...]:
+        """The parameters layer by layer, from the input to the output."""
+        groups = self.groups or tuple((str(base),) for base in self.bases)
+        return tuple(tuple(self.parameter(name) for name in group) for group in groups)
 
     @property
     def bases(self) -> tuple[IndexedBase, ...]:
@@ -53,9 +67,9 @@ class Network:
 
     @property
     def data(self) -> tuple[IndexedBase, ...]:
-        """The tensors of inputs and labels."""
-        inputs = () if self.inputs is None else (self.inputs.base,)
-        return (*inputs, self.labels.base)
+        """The tensors of constants, inputs and labels."""
+        given = (*self.constants, *(() if self.inputs is None else (self.inputs,)), self.labels)
+        return tuple(entry.base for entry in given)
 
     @property
     def labels(self) -> Indexed:
@@ -90,7 +104,8 @@ def labels() -> Indexed:
 
 def total_loss(network: Network, loss: Loss) -> Expr:
     r"""$L = \sum_{i=1}^n \ell(y_i, f_i)$; several outputs of a sample are summed as well."""
-    return sum_over(loss(network.labels, network.output), *network.axes)
+    (sample, *classes), y, f = network.axes, network.labels, network.output
+    return sum_over(loss.of_sample(y, f, tuple(classes)), sample)
 
 
 def mean_loss(network: Network, loss: Loss) -> Expr:
@@ -98,76 +113,7 @@ def mean_loss(network: Network, loss: Loss) -> Expr:
     return total_loss(network, loss) / network.axes[0][1]
 
 
-def two_layer(sigma: str | Expr | Activation = "relu") -> Network:
-    r"""$f_i = \sum_{j=1}^h v_j\, \sigma\bigl(\sum_{p=1}^D W_{jp} x_{ip}\bigr)$, without biases."""
-    return fully_connected(2, sigma)
-
-
-def fully_connected(
-    layers: int,
-    activation: str | Expr | Activation = "tanh",
-    *,
-    output: Literal["scalar", "vector"] = "scalar",
-) -> Network:
-    r"""$f = v^\top \sigma(W_{L-1} \cdots \sigma(W_1 x))$, or $W_L \sigma(\cdots)$; without biases.
-
-    Args:
-        layers: The number $L \ge 1$ of weight layers; there are $L - 1$ hidden layers.
-        activation: The activation of every hidden layer: a name, an expression in z, or an object.
-        output: "scalar", $f_i$ with the last layer a vector $v$; or "vector", $f_{io}$ with a
-            matrix, $o = 1, \dots, C$.
-
-    With one hidden layer the tensors are `W` [h, D] and `v` [h]; with more, `W1` [h1, D], `W2`
-    [h2, h1], ..., `v`. The matrix of a vector output is `V` [C, h].
-
-    Raises:
-        ParameterError: `layers` is not a positive integer, or `output` is neither kind.
-    """
-    sigma = find_activation(activation)
-    require_layers(layers)
-    if output not in ("scalar", "vector"):
-        raise ParameterError(
-            f"output is {output!r}", expected="'scalar' or 'vector'", fix="check the spelling"
-        )
-    x = tensor("x", SAMPLES, INPUT_DIMENSION)[SAMPLE, COORDINATE]
-    signal, axis, parameters = x, (COORDINATE, INPUT_DIMENSION), []
-    for layer in range(1, layers):
-        neuron = _hidden_axis(layer, layers)
-        name = "W" if layers == 2 else f"W{layer}"
-        weight = tensor(name, neuron[1], axis[1])[neuron[0], axis[0]]
-        signal, axis = sigma(sum_over(weight * signal, axis)), neuron
-        parameters.append(weight)
-    last = (
-        tensor("v", axis[1])[axis[0]]
-        if output == "scalar"
-        else tensor("V", CLASSES, axis[1])[CLASS, axis[0]]
-    )
-    axes: Axes = ((SAMPLE, SAMPLES), (CLASS, CLASSES))
-    return Network(
-        name=f"{_COUNTS.get(layers, f'{layers}-layer')} {sigma.name} network",
-        output=sum_over(last * signal, axis),
-        parameters=(*parameters, last),
-        inputs=x,
-        activation=sigma,
-        axes=axes[:1] if output == "scalar" else axes,
-    )
-
-
-def require_layers(layers: int) -> None:
-    """Refuse anything but a positive integer."""
-    if isinstance(layers, bool) or not isinstance(layers, int) or layers < 1:
-        raise ParameterError(
-            f"layers is {layers!r}",
-            expected="the number of weight layers, a positive integer",
-            fix="layers=2 is a network with one hidden layer",
-        )
-
-
-_COUNTS = {1: "one-layer", 2: "two-layer", 3: "three-layer", 4: "four-layer"}
-
-
-def _hidden_axis(layer: int, layers: int) -> tuple[Symbol, Expr]:
-    """The index and the size of a hidden layer; the only one is called j, of size h."""
-    if layers == 2:
-        return NEURON, WIDTH
-    return index(f"j_{layer}"), size(f"h{layer}")
+def reduced_loss(network: Network, loss: Loss, reduction: Reduction | None = None) -> Expr:
+    """The total or the mean loss; without a `reduction`, as the loss says."""
+    averaged = (reduction or loss.reduction) == "mean"
+    return mean_loss(network, loss) if averaged else total_loss(network, loss)

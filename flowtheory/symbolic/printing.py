@@ -99,6 +99,8 @@ class _Tex(_PaperOrder, LatexPrinter):
         (q,) = expr.args
         if isinstance(q, Indexed):
             indices = ",".join(map(self._print, q.indices))
+            if not indices:
+                return rf"\dot{{{self._print(q.base.label)}}}"
             return rf"\dot{{{self._print(q.base.label)}}}_{{{indices}}}"
         if isinstance(q, Symbol):
             return rf"\dot{{{self._print(q)}}}"
@@ -128,6 +130,8 @@ class _OneLine(_PaperOrder, StrPrinter):
         return f"{name}({', '.join(map(self._print, expr.args))})"
 
     def _print_Indexed(self, expr: Indexed) -> str:
+        if not expr.indices:
+            return self._print(expr.base.label)
         indices = [self._print(i) for i in expr.indices]
         joined = "".join(indices) if all(len(i) == 1 for i in indices) else ",".join(indices)
         return f"{self._print(expr.base.label)}_{joined}"

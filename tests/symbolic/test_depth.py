@@ -9,10 +9,11 @@ import sympy as sp
 from symbolic.brute_force import evaluate
 
 from flowtheory.errors import ParameterError, UnknownNameError
-from flowtheory.symbolic.architectures import find_network
 from flowtheory.symbolic.effective import effective_flow
 from flowtheory.symbolic.loss import LABEL, find_loss
-from flowtheory.symbolic.network import fully_connected, mean_loss, total_loss
+from flowtheory.symbolic.network import mean_loss, total_loss
+from flowtheory.symbolic.networks.fully_connected import fully_connected
+from flowtheory.symbolic.networks.registry import find_network
 
 SIZES = {"n": 3, "D": 2, "C": 2, "h": 2, "h1": 2, "h2": 3, "h3": 2}
 FUNCTIONS = {
@@ -156,12 +157,9 @@ def test_the_equations_of_three_layers_are_those_of_the_literature():
             assert evaluate(flow.field[entry], numbers, SIZES, at) == matrix[row, column]
 
 
-def test_what_has_no_saddle_or_does_not_vary_is_refused():
-    for layers in (2, 3):
-        with pytest.raises(ParameterError, match="not a saddle"):
-            effective_flow(fully_connected(layers, "softplus"), "logistic")
+def test_a_linear_model_has_no_saddle():
     flow = effective_flow(fully_connected(1), "half_square")  # a linear model: no hidden layer
-    assert (flow.degree, flow.time_exponent) == (1, -1)
+    assert (flow.degree, flow.time_exponent, flow.is_saddle) == (1, -1, False)
 
 
 def test_bad_networks_are_refused():

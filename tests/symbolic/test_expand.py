@@ -12,7 +12,8 @@ from flowtheory.symbolic.activation import Ramp, leaky_relu
 from flowtheory.symbolic.expand import BIG_O, SCALE, expand_in_scale
 from flowtheory.symbolic.index import index, size, sum_over, tensor
 from flowtheory.symbolic.loss import ANY_LOSS, LOSSES, AnyLoss, find_loss
-from flowtheory.symbolic.network import labels, total_loss, two_layer
+from flowtheory.symbolic.network import labels, total_loss
+from flowtheory.symbolic.networks.fully_connected import two_layer
 
 SIZES = {"h": 2, "D": 2, "n": 3}
 R = sp.Rational
@@ -32,7 +33,7 @@ def _number(expr, scale=1):
 
 
 @pytest.mark.parametrize("sigma", ["relu", "tanh", leaky_relu(R(1, 10))], ids=str)
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", [name for name in LOSSES if not LOSSES[name].couples])
 def test_each_truncation_has_the_order_of_the_next_term(name, sigma):
     network = two_layer(sigma)
     energy = total_loss(network, find_loss(name))

@@ -14,8 +14,8 @@ from flowtheory.symbolic.network import (
     SAMPLES,
     WIDTH,
     total_loss,
-    two_layer,
 )
+from flowtheory.symbolic.networks.fully_connected import two_layer
 from flowtheory.symbolic.normal import is_zero
 
 P = tensor("P", WIDTH, SAMPLES)

@@ -9,7 +9,7 @@ from flowtheory.errors import ParameterError
 from flowtheory.symbolic.activation import ARGUMENT, Activation
 from flowtheory.symbolic.effective import effective_flow
 from flowtheory.symbolic.linearize import Spectrum, deep_linear_saddle, linearize_origin
-from flowtheory.symbolic.network import two_layer
+from flowtheory.symbolic.networks.fully_connected import two_layer
 
 R = sp.Rational
 

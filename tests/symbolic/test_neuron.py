@@ -11,7 +11,7 @@ from flowtheory.symbolic.angle import COSINE, HALF, HALF0, PSI0, R0, AngleLaw
 from flowtheory.symbolic.cell import ALPHA, P0, V0, P, T, V, cell_flow
 from flowtheory.symbolic.direction import direction_form, neuron_flow
 from flowtheory.symbolic.effective import effective_flow
-from flowtheory.symbolic.network import two_layer
+from flowtheory.symbolic.networks.fully_connected import two_layer
 
 W0 = [mpf("0.31"), mpf("-0.72"), mpf("1.4")]
 A0 = [mpf("0.9"), mpf("0.25"), mpf("-0.6")]

@@ -13,10 +13,10 @@ from sympy import Symbol, sympify
 
 from flowtheory.errors import ParameterError
 from flowtheory.symbolic.activation import euler
-from flowtheory.symbolic.effective import EffectiveFlow
 from flowtheory.symbolic.expression import Expr, Indexed
 from flowtheory.symbolic.field import VectorField, gradient_flow
 from flowtheory.symbolic.index import fresh, sum_over
+from flowtheory.symbolic.leading import LeadingFlow
 from flowtheory.symbolic.loss import ANY_LOSS
 from flowtheory.symbolic.network import Network, total_loss
 from flowtheory.symbolic.normal import normal
@@ -40,7 +40,7 @@ def is_conserved(quantity: Expr, field: VectorField) -> bool:
     return residual(quantity, field) == 0
 
 
-def validity(quantity: Expr, flow: EffectiveFlow) -> Validity:
+def validity(quantity: Expr, flow: LeadingFlow) -> Validity:
     """Whether `quantity` is constant along the full flow, along the leading one only, or neither.
 
     The full flow is that of an arbitrary loss; the leading one is `flow`.

@@ -26,9 +26,9 @@ from flowtheory.symbolic.conserve.polynomial import (
     read_field,
     variables,
 )
-from flowtheory.symbolic.effective import EffectiveFlow
 from flowtheory.symbolic.expression import Expr, Indexed
 from flowtheory.symbolic.index import axes_of, free_axes, rebuild, substitute
+from flowtheory.symbolic.leading import LeadingFlow
 from flowtheory.symbolic.network import SAMPLES, Network
 
 ALL_DATA = "all data and all losses"
@@ -137,7 +137,7 @@ def all_data(network: Network, sizes: Mapping[str, int]) -> Family:
     return _written_out(network.output, network, sizes, ALL_DATA)
 
 
-def leading_order(flow: EffectiveFlow, sizes: Mapping[str, int]) -> Family:
+def leading_order(flow: LeadingFlow, sizes: Mapping[str, int]) -> Family:
     """All leading flows of a network over all targets, whatever the data: see `all_data`."""
     return _written_out(flow.potential, flow.network, sizes, LEADING_ORDER)
 

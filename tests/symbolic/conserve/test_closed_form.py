@@ -31,8 +31,8 @@ from flowtheory.symbolic.network import (
     Network,
     labels,
     total_loss,
-    two_layer,
 )
+from flowtheory.symbolic.networks.fully_connected import two_layer
 from flowtheory.symbolic.normal import is_zero, normal
 
 
@@ -49,7 +49,7 @@ def deep(layers, activation="identity"):
         parameters.append(W)
     v = tensor("v", sizes[-1])[units[-1]]
     output = sum_over(v * hidden, (units[-1], sizes[-1]))
-    return Network(f"{layers}-layer network", output, (*parameters, v), x, sigma)
+    return Network(f"{layers}-layer network", output, (*parameters, v), x)
 
 
 def full_flow(network):

@@ -23,7 +23,7 @@ from flowtheory.symbolic.conserve.lie_rank import lie_rank
 from flowtheory.symbolic.conserve.polynomial import show
 from flowtheory.symbolic.conserve.search import is_law, polynomial_laws
 from flowtheory.symbolic.effective import effective_flow
-from flowtheory.symbolic.network import two_layer
+from flowtheory.symbolic.networks.fully_connected import two_layer
 
 
 def matrix(name, rows, columns):

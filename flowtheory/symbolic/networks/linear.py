@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
-from flowtheory.symbolic.activation import ACTIVATIONS
 from flowtheory.symbolic.expression import Expr, Indexed
 from flowtheory.symbolic.index import sum_over, tensor
 from flowtheory.symbolic.network import (
@@ -16,9 +15,8 @@ from flowtheory.symbolic.network import (
     SAMPLE,
     SAMPLES,
     Network,
-    fully_connected,
-    require_layers,
 )
+from flowtheory.symbolic.networks.fully_connected import fully_connected, require_layers
 
 
 def deep_linear(layers: int, *, output: Literal["scalar", "vector"] = "vector") -> Network:
@@ -44,7 +42,6 @@ def matrix_factorization(layers: int) -> Network:
         output=product,
         parameters=network.parameters,
         inputs=None,
-        activation=ACTIVATIONS["identity"],
         axes=((CLASS, CLASSES), (COORDINATE, INPUT_DIMENSION)),
     )
 
@@ -67,5 +64,4 @@ def diagonal_linear(layers: int = 2) -> Network:
         output=sum_over(product, (COORDINATE, INPUT_DIMENSION)),
         parameters=tuple(factors),
         inputs=x,
-        activation=ACTIVATIONS["identity"],
     )

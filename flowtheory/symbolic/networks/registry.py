@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from flowtheory.errors import ParameterError, unknown_name
-from flowtheory.symbolic.linear_networks import deep_linear, diagonal_linear, matrix_factorization
-from flowtheory.symbolic.network import Network, fully_connected
+from flowtheory.symbolic.network import Network
+from flowtheory.symbolic.networks.fully_connected import fully_connected
+from flowtheory.symbolic.networks.linear import deep_linear, diagonal_linear, matrix_factorization
 
 
 @dataclass(frozen=True)
