@@ -64,7 +64,6 @@ from flowtheory.symbolic.effective import effective_flow as effective_flow
 from flowtheory.symbolic.field import VectorField as VectorField
 from flowtheory.symbolic.linearize import Spectrum as Spectrum
 from flowtheory.symbolic.linearize import deep_linear_saddle as deep_linear_saddle
-from flowtheory.symbolic.linearize import linearize_origin as linearize_origin
 from flowtheory.symbolic.local import LocalForm as LocalForm
 from flowtheory.symbolic.loss import LOSSES as LOSSES
 from flowtheory.symbolic.loss import Loss as Loss
@@ -78,6 +77,7 @@ from flowtheory.symbolic.networks.linear import matrix_factorization as matrix_f
 from flowtheory.symbolic.networks.registry import ARCHITECTURES as ARCHITECTURES
 from flowtheory.symbolic.networks.registry import Architecture as Architecture
 from flowtheory.symbolic.networks.registry import find_network as find_network
+from flowtheory.symbolic.origin import linearize_origin as linearize_origin
 from flowtheory.symbolic.phase import Regime as Regime
 from flowtheory.symbolic.phase import escape_time as escape_time
 from flowtheory.symbolic.phase import leader_slopes as leader_slopes

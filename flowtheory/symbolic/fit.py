@@ -3,10 +3,16 @@ r"""The constant that a network fits first, and the flow that is left when it st
 If the output has a part of first order $g(\theta)$ that is the same for all samples, an output
 bias or $\sigma(0)\sum_j v_j$, the origin is no saddle: within a time of order 1, whatever
 $\varepsilon$, the output moves along $\nabla g$ to the constant $s$ that fits best,
-$\sum_i \partial_f\ell(y_i, s) = 0$. From then on the constant follows at once, so that
+$\sum_i \partial_f\ell(y_i, s) = 0$. A leading part of degree $k > 2$ is slow, and from then on
+the constant follows at once, so that
 
 $$\dot\theta = \nabla H - \sum_o \frac{\langle\nabla g_o, \nabla H\rangle}{|\nabla g_o|^2}
   \nabla g_o,\qquad H = \sum_i c_i f_i, \quad \sum_i c_i = 0.$$
+
+For $k = 2$ both are as fast, and $H$ keeps the misfit $-\frac12\sum_i h_i(g - s)^2$ if $H$ drives
+$g$. An output bias is not driven by $H$. With $\sigma(0) \ne 0$ and $s \ne 0$ the last layer has
+moved by $O(1/h)$ when the fit is over, which is small in a wide network, but not small with
+$\varepsilon$.
 """
 
 from __future__ import annotations
@@ -48,9 +54,8 @@ class ConstantFit:
     classes: Axes
     parameters: tuple[Indexed, ...]
 
-    def project(self, field: VectorField) -> tuple[VectorField, bool]:
-        r"""`field` without its part along $\nabla g$, and whether there was one."""
-        twins = {o: twin(o) for o, _ in self.classes}
+    def multiplier(self, field: VectorField) -> Expr:
+        r"""$\langle\nabla g_o, F\rangle/|\nabla g_o|^2$ for the `field` $F$."""
         along = S.Zero
         for entry, rate in field.components:
             if rate == 0:
@@ -59,16 +64,18 @@ class ConstantFit:
             there = substitute(rate, dict(zip(entry.indices, apart.indices, strict=True)))
             axes = zip(apart.indices, apart.shape, strict=True)
             along += sum_over(gradient(self.direction, apart) * there, *axes)
-        multiplier = tidy(contract(expand(contract(along)))) / self.square
-        if multiplier == 0:
-            return field, False
+        return tidy(contract(expand(contract(along)))) / self.square
+
+    def project(self, field: VectorField, multiplier: Expr) -> VectorField:
+        r"""`field` without its part along $\nabla g$."""
+        twins = {o: twin(o) for o, _ in self.classes}
         components = []
         for entry, rate in field.components:
             step = gradient(substitute(self.direction, twins), entry)
             axes = [(twins[o], extent) for o, extent in self.classes]
             change = contract(sum_over(step * substitute(multiplier, twins), *axes))
             components.append((entry, tidy(contract(rate - change))))
-        return VectorField(tuple(components)), True
+        return VectorField(tuple(components))
 
 
 def constant_fit(network: Network, slope: Expr, level: Expr) -> ConstantFit | None:

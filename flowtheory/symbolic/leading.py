@@ -48,7 +48,10 @@ class LeadingFlow:
         gap: The order $q$ of the relative error: the field is exact up to $O(\varepsilon^q)$.
         weight: The generic entry $c_i$ of the data weights, with the axes of the output.
         weight_value: $c_i = -\partial_f\ell(y_i, s_i)$ at the output $s_i$ of the saddle.
-        potential: $H(\theta)$, in terms of $c_i$.
+        curvature: The generic entry $h_i$; a matrix in the outputs if the loss couples them.
+        curvature_value: $h_i = \partial_f^2\ell(y_i, s_i)$.
+        leading_part: $\sum_i c_i f_i^{(k)}$, in terms of $c_i$.
+        misfit: What a constant that is not fitted costs, where the leading part drives it.
         field: $\dot\theta = \nabla H$ for the tensors that move; along a fit, its projection.
         fit: The constant that is fitted before, if the output can follow one at first order.
         vanished: The moments that are zero for the given data.
@@ -62,10 +65,18 @@ class LeadingFlow:
     gap: int
     weight: Indexed
     weight_value: Expr
-    potential: Expr
+    curvature: Indexed
+    curvature_value: Expr
+    leading_part: Expr
+    misfit: Expr
     field: VectorField
     fit: ConstantFit | None = None
     vanished: tuple[Moment, ...] = ()
+
+    @property
+    def potential(self) -> Expr:
+        r"""$H(\theta)$: the leading part, less the misfit of a constant that it drives."""
+        return self.leading_part - self.misfit
 
     @property
     def power(self) -> int:
@@ -80,10 +91,8 @@ class LeadingFlow:
     @cached_property
     def degree(self) -> int:
         """The degree $k$ of $H$ in the parameters that move."""
-        powers = expand_in_scale(
-            self.potential, {entry.base: 1 for entry in self.moving}, self.power
-        ).powers
-        return powers[0] if len(powers) == 1 else self.power
+        scales = {entry.base: 1 for entry in self.moving}
+        return expand_in_scale(self.leading_part, scales, self.power).degree
 
     @property
     def time_exponent(self) -> int:
@@ -118,7 +127,7 @@ class LeadingFlow:
         for layer in self.network.layers:
             name = ", ".join(str(entry.base) for entry in layer)
             scales = {entry.base: 1 for entry in layer}
-            powers = expand_in_scale(self.potential, scales, self.power).powers
+            powers = expand_in_scale(self.leading_part, scales, self.power).powers
             if len(powers) != 1:
                 raise ParameterError(
                     f"the leading part has the powers {powers} in {name}",
@@ -127,6 +136,17 @@ class LeadingFlow:
                 )
             degrees[name] = powers[0]
         return degrees
+
+    @property
+    def share(self) -> Expr:
+        """The weight of a sample: 1 for a sum, $1/n$ for a mean."""
+        return 1 / self.network.axes[0][1] if self.reduction == "mean" else S.One
+
+    def in_moments(self, expr: Expr) -> Expr:
+        """`expr` with sums over samples named, if the data are in it as a polynomial."""
+        sample = self.network.axes[0]
+        form = name_moments(expr, sample, self.network.inputs, self._weights)
+        return expr if form is None else form.expression
 
     @cached_property
     def moment_form(self) -> MomentForm | None:
@@ -141,8 +161,7 @@ class LeadingFlow:
 
     @property
     def _weights(self) -> tuple[Indexed, ...]:
-        network = self.network
-        return (self.weight, network.per_output("h"), network.labels)
+        return (self.weight, self.curvature, self.network.labels)
 
 
 def leading_flow(
@@ -176,14 +195,18 @@ def leading_flow(
     degree = model.next_power(0)
     if degree is None:
         raise no_leading_part(network, model.output.order)
-    potential = -share * model.coefficient(degree)
+    leading, misfit = tidy(contract(-share * model.coefficient(degree))), S.Zero
     following = model.next_power(degree)
     gap = (model.output.order + 1 if following is None else following) - degree
-    field = gradient_flow(-potential, network.parameters)
-    bent = slower = None
-    if model.fit is not None:
-        field, is_bent = model.fit.project(field)
-        bent = second_output_power(model.output) - 1 if is_bent else None
+    field = gradient_flow(-leading, network.parameters)
+    driven = model.fit.multiplier(field) if model.fit is not None else S.Zero
+    if model.fit is not None and driven != 0:
+        gap = min(gap, second_output_power(model.output) - 1)
+        if degree > 2:
+            field = model.fit.project(field, driven)
+        else:
+            misfit = share * model.misfit()
+            field = gradient_flow(misfit - leading, network.parameters)
     field, slower = _smallest_moving(field, powers)
     expansion = model.expansion(degree, gap)
     return LeadingFlow(
@@ -192,10 +215,13 @@ def leading_flow(
         reduction=averaged,
         scales=powers,
         expansion=expansion if share == 1 else _scaled(expansion, share),
-        gap=min(q for q in (gap, bent, slower) if q is not None),
+        gap=gap if slower is None else min(gap, slower),
         weight=model.weight,
         weight_value=model.weight_value,
-        potential=tidy(contract(potential)),
+        curvature=model.curvature,
+        curvature_value=model.curvature_value,
+        leading_part=leading,
+        misfit=tidy(contract(misfit)),
         field=field,
         fit=model.fit,
         vanished=tuple(model.vanished),

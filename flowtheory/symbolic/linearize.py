@@ -1,8 +1,7 @@
 r"""Spectra of $-\nabla^2 L$ at saddles: which directions grow, how fast, and how many of them.
 
-At the origin a network of degree 2 has $-L + L(0) = \sum_j a_j^T M w_j$, so that the spectrum is
-that of the moment $M$ repeated for every neuron. At a rank-$r$ saddle of a deep linear network the
-Hessian falls into blocks of at most two parameters, in the singular frame of the moment.
+At a rank-$r$ saddle of a deep linear network the Hessian falls into blocks of at most two
+parameters, in the singular frame of the moment. `origin` has the saddle at zero parameters.
 """
 
 from __future__ import annotations
@@ -11,14 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sympy import Add, Integer, Matrix, Rational, S, sqrt, sympify
+from sympy import Add, Integer, Matrix, Rational, S, sympify
 
 from flowtheory.errors import ParameterError
-from flowtheory.symbolic.activation import Ramp
-from flowtheory.symbolic.differentiate import gradient
 from flowtheory.symbolic.expression import Expr
-from flowtheory.symbolic.index import index, size
-from flowtheory.symbolic.leading import LeadingFlow
+from flowtheory.symbolic.index import size
 
 
 @dataclass(frozen=True)
@@ -26,7 +22,8 @@ class Spectrum:
     r"""Eigenvalues of the linearized flow $\dot\theta = -\nabla^2 L\,\theta$, with multiplicities.
 
     Attributes:
-        parts: Pairs (growth rate, multiplicity); rates may repeat, the last one is 0.
+        parts: Pairs (growth rate, number); rates may repeat, the last one is 0. A rate with a free
+            index stands for one rate for each of its values, all of which the number counts.
     """
 
     parts: tuple[tuple[Expr, Expr], ...]
@@ -63,39 +60,6 @@ class Spectrum:
         """The spectrum with values substituted, as `Expr.subs`."""
         pairs = ((sympify(rate).subs(*args), sympify(n).subs(*args)) for rate, n in self.parts)
         return Spectrum(tuple(pairs))
-
-
-def linearize_origin(flow: LeadingFlow) -> Spectrum:
-    r"""The spectrum at the origin of a smooth two-layer network with one output.
-
-    The output weight obeys $\ddot v_j = \lambda^2 v_j$, which is read off the derived field; then
-    $\pm\lambda$ have the multiplicity $h$ each, and the $h(D - 1)$ other directions do not move.
-    $\lambda^2 = |z|^2$ with $z = \sum_i c_i x_i$ for $\sigma'(0) = 1$.
-
-    Raises:
-        ParameterError: The degree is not 2 (the Hessian vanishes at the origin), or the activation
-            has a kink (there is none).
-    """
-    if flow.degree != 2:
-        raise ParameterError(
-            f"the degree is {flow.degree}",
-            expected="degree 2: above it the Hessian at the origin is 0",
-            fix="use the blow-up time of the leading flow",
-        )
-    if flow.potential.has(Ramp):
-        raise ParameterError(
-            f"{flow.network.name} has a kink at the origin",
-            expected="a smooth activation",
-            fix="linearize within one activation pattern",
-        )
-    v, W = flow.network.parameter("v"), flow.network.parameter("W")
-    other = v.base[index("k")]
-    acceleration = flow.field.along(flow.field[v])
-    square = gradient(acceleration, other).xreplace({other.indices[0]: v.indices[0]})
-    rate = sqrt(square)
-    width, inputs = W.shape
-    zero = (S.Zero, width * (inputs - 1))
-    return Spectrum(((rate, width), (-rate, width), zero))
 
 
 def deep_linear_saddle(

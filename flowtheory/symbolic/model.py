@@ -151,17 +151,26 @@ class ScaledLoss:
 
     def _product(self, first: Expr, second: Expr) -> Expr | None:
         h, sample = self.curvature, self.sample
-        if self.loss.couples:
-            if self.fit:
-                return None
-            twins = {o: twin(o) for o, _ in self.classes}
-            axes = ((twins[o], extent) for o, extent in self.classes)
-            return sum_over(h * first * substitute(second, twins), *self.network.axes, *axes)
-        plain = sum_over(h * first * second, *self.network.axes)
         if self.fit is None:
-            return plain
+            return self._with_curvature(first, second)
+        if self.loss.couples:
+            return None
+        plain = self._with_curvature(first, second)
         means = sum_over(h * first, sample) * sum_over(h * second, sample) / sum_over(h, sample)
         return plain - sum_over(means, *self.classes)
+
+    def _with_curvature(self, first: Expr, second: Expr) -> Expr:
+        r"""$\sum_i h_i a_i b_i$."""
+        twins = {o: twin(o) for o, _ in self.classes} if self.loss.couples else {}
+        axes = ((twins[o], extent) for o, extent in self.classes if o in twins)
+        product = self.curvature * first * substitute(second, twins)
+        return sum_over(product, *self.network.axes, *axes)
+
+    def misfit(self) -> Expr:
+        r"""$\frac12\sum_i h_i (g - s)^2$, the loss of an output whose constant is not fitted."""
+        assert self.fit is not None
+        deviation = self.fit.direction - self.fit.level
+        return self._with_curvature(deviation, deviation) / 2
 
     def _with_data(self, coefficient: Expr) -> Expr:
         """The coefficient without the moments that vanish for the data."""

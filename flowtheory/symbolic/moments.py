@@ -14,7 +14,7 @@ from typing import cast
 from sympy import Add, Mul, Pow, S, Sum, Symbol
 
 from flowtheory.symbolic.expand import leading_power
-from flowtheory.symbolic.expression import Expr, Indexed
+from flowtheory.symbolic.expression import Expr, Indexed, IndexedBase
 from flowtheory.symbolic.index import axes_of, fresh, sum_over, tensor, tidy
 from flowtheory.symbolic.normal import normal
 
@@ -68,13 +68,12 @@ def name_moments(
     Args:
         expr: An expression in which the data occur in sums over samples.
         sample: The index of the samples and their number.
-        inputs: The generic entry of the inputs.
+        inputs: The generic entry of the inputs; without inputs no moment is named.
         weights: The generic entries of the other tensors with an axis of samples.
     """
-    if inputs is not None and leading_power(expr, {inputs.base: 1}) > HIGHEST_ORDER:
+    if inputs is None or leading_power(expr, {inputs.base: 1}) > HIGHEST_ORDER:
         return None
-    data = ([] if inputs is None else [inputs.base], [w.base for w in weights])
-    namer = _Namer(sample[1], *data)
+    namer = _Namer(sample[1], inputs.base, [w.base for w in weights])
     terms = [namer.term(term) for term in Add.make_args(normal(expr))]
     if any(term is None for term in terms):
         return None
@@ -84,7 +83,7 @@ def name_moments(
 class _Namer:
     """Takes the terms of a normal form apart and keeps the moments that it has met."""
 
-    def __init__(self, samples: Expr, inputs: list, weights: list) -> None:
+    def __init__(self, samples: Expr, inputs: IndexedBase, weights: list[IndexedBase]) -> None:
         self.samples, self.inputs, self.weights = samples, inputs, weights
         self.found: dict[tuple, Moment] = {}
 
@@ -119,7 +118,7 @@ class _Namer:
 
     def _moment(self, entries: list[Indexed], i: Symbol) -> Indexed:
         """The entry of the moment that is the sum of the product of `entries` over $i$."""
-        ordered = sorted(entries, key=lambda e: (e.base in self.inputs, str(e.base)))
+        ordered = sorted(entries, key=lambda e: (e.base == self.inputs, str(e.base)))
         names = tuple(str(e.base) for e in ordered)
         if names not in self.found:
             self.found[names] = self._define(ordered, i)
@@ -135,7 +134,7 @@ class _Namer:
         product = [
             e.base[tuple(i if k == i else next(letters) for k in e.indices)] for e in entries
         ]
-        weights = tuple(str(e.base) for e in entries if e.base not in self.inputs)
+        weights = tuple(str(e.base) for e in entries if e.base != self.inputs)
         order = len(entries) - len(weights)
         base = tensor(_moment_name(weights, order, len(shape)), *shape)
         return Moment(
@@ -146,7 +145,7 @@ class _Namer:
         )
 
     def _is_data(self, entry: Indexed) -> bool:
-        return entry.base in self.inputs or entry.base in self.weights
+        return entry.base == self.inputs or entry.base in self.weights
 
     def _free_of_data(self, expr: Expr) -> bool:
         return not any(self._is_data(entry) for entry in expr.atoms(Indexed))

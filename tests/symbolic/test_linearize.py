@@ -1,15 +1,24 @@
 """Spectra at saddles against dense Hessians of random instances."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import sympy as sp
 from symbolic.brute_force import evaluate
 
+import flowtheory as ft
 from flowtheory.errors import ParameterError
+from flowtheory.lower import lower
 from flowtheory.symbolic.activation import ARGUMENT, Activation
 from flowtheory.symbolic.effective import effective_flow
-from flowtheory.symbolic.linearize import Spectrum, deep_linear_saddle, linearize_origin
-from flowtheory.symbolic.networks.fully_connected import two_layer
+from flowtheory.symbolic.index import free_axes
+from flowtheory.symbolic.linearize import Spectrum, deep_linear_saddle
+from flowtheory.symbolic.loss import find_loss
+from flowtheory.symbolic.network import INPUT_DIMENSION, WIDTH, reduced_loss
+from flowtheory.symbolic.networks.fully_connected import fully_connected, two_layer
+from flowtheory.symbolic.networks.registry import find_network
+from flowtheory.symbolic.origin import linearize_origin
 
 R = sp.Rational
 
@@ -140,8 +149,7 @@ def test_the_origin_of_a_smooth_network(loss):
     h, D, n = 3, 2, 4
     x, y = rng.normal(size=(n, D)), np.array([1.0, -1.0, 1.0, 1.0])
     slope = 0.5 if loss == "logistic" else 1.0
-    tensors = {"x": x.tolist(), "c": (slope * y).tolist()}
-    sizes = {"h": h, "D": D, "n": n}
+    sizes, tensors = {"h": h, "D": D, "n": n}, {"z": (slope * y @ x).tolist()}
     (rate, count), (negative, same), (zero, idle) = spectrum.parts
     value = float(evaluate(rate, tensors, sizes, {}))
     assert value == pytest.approx(np.linalg.norm(slope * y @ x), rel=1e-14)
@@ -163,12 +171,87 @@ def test_the_origin_of_a_smooth_network(loss):
     np.testing.assert_allclose(dense, expected, atol=1e-13)
 
 
+def _numbers(expr, tensors, sizes):
+    return float(evaluate(expr, tensors, sizes, {}))
+
+
+CASES = {
+    "two outputs": (fully_connected(2, "tanh", output="vector"), "mse"),
+    "hidden biases": (fully_connected(2, "gelu", biases=(True, False)), "half_square"),
+    "biases of three layers": (fully_connected(3, "tanh", biases=(True, True, False)), "mse"),
+    "output bias": (fully_connected(3, "tanh", biases=True), "half_square"),
+    "sigmoid, its constant driven": (fully_connected(2, "sigmoid"), "half_square"),
+    "diagonal": (find_network("diagonal-linear", 2), "half_mse"),
+    "factorization": (find_network("matrix-factorization", 2), "half_square"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_spectra_at_the_origin_against_dense_hessians(case):
+    """Eigenvalues with multiplicities, and their number, of `jax.hessian` of the lowered loss."""
+    network, loss = CASES[case]
+    flow = effective_flow(network, loss)
+    sizes = {"n": 5, "D": 3, "C": 2, "h": 4, "h1": 3, "h2": 4}
+    rng = np.random.default_rng(5)
+    shapes = [tuple(sizes[str(s)] for s in base.shape) for base in network.bases]
+    data = {
+        str(base): rng.normal(size=tuple(sizes[str(s)] for s in base.shape))
+        for base in network.data
+    }
+    if flow.fit is not None:
+        data["y"] -= data["y"].mean(axis=0)  # then the level is 0, at the origin
+    energy = lower(reduced_loss(network, find_loss(loss)), (*network.bases, *network.data))
+    lengths = [int(np.prod(shape)) for shape in shapes]
+
+    def value(flat):
+        parts = jnp.split(flat, np.cumsum(lengths)[:-1])
+        arrays = [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+        return energy(*arrays, *data.values())
+
+    with ft.float64():
+        dense = np.linalg.eigvalsh(-jax.hessian(value)(np.zeros(sum(lengths))))
+    np.testing.assert_allclose(_listed(flow, sizes, data), dense, atol=1e-12)
+
+
+def _listed(flow, sizes, data):
+    """The symbolic spectrum as a sorted list of numbers."""
+    square = 2.0 if flow.loss.name in ("mse", "square") else 1.0
+    y = data["y"]
+    c = square * y
+    tensors = {"c": c, "h": np.full(y.shape, square), **data}
+    if flow.network.inputs is not None:
+        x = data["x"]
+        moments = {"z": np.tensordot(c, x, (0, 0)), "cbar": c.sum(axis=0)}
+        tensors |= moments
+    matrix = tensors["z"] if y.ndim == 1 else (c if flow.network.inputs is None else c.T @ x)
+    tensors["sigma"] = np.linalg.svd(np.atleast_2d(matrix), compute_uv=False)
+    nested = {name: np.asarray(value).tolist() for name, value in tensors.items()}
+    found = []
+    for rate, count in linearize_origin(flow).parts:
+        number = int(count.subs({s: sizes[str(s)] for s in count.free_symbols}))
+        free = free_axes(rate)
+        if not free:
+            found += [_numbers(rate, nested, sizes)] * number
+            continue
+        ((i, extent),) = free.items()
+        length = int(sp.sympify(extent).subs({s: sizes[str(s)] for s in extent.free_symbols}))
+        values = [float(evaluate(rate, nested, sizes, {str(i): k + 1})) for k in range(length)]
+        found += values * (number // length)
+    return np.sort(found)
+
+
 def test_refusals():
     with pytest.raises(ParameterError, match="kink"):
         linearize_origin(effective_flow(two_layer("relu"), "logistic"))
     square = Activation("square", ARGUMENT**2)
-    with pytest.raises(ParameterError, match="degree is 3"):
-        linearize_origin(effective_flow(two_layer(square), "logistic"))
+    ((rate, count),) = linearize_origin(effective_flow(two_layer(square), "logistic")).parts
+    assert (rate, count) == (0, sp.expand(WIDTH * (INPUT_DIMENSION + 1)))
+    with pytest.raises(ParameterError, match="first order"):
+        linearize_origin(effective_flow(fully_connected(1), "half_square"))
+    with pytest.raises(ParameterError, match="scales"):
+        linearize_origin(effective_flow(two_layer("tanh"), "logistic", scales={"v": 2}))
+    with pytest.raises(ParameterError, match="driven by the leading part"):
+        linearize_origin(effective_flow(fully_connected(2, "sigmoid", output="vector"), "mse"))
     for wrong, message in (
         ({"depth": 1}, "depth"),
         ({"kept": [-1]}, "positive"),
