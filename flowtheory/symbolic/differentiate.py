@@ -7,43 +7,73 @@ $D(W_{jp}) = \dot W_{jp}$ it is the time derivative along a flow.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from sympy import Add, Dummy, KroneckerDelta, Mul, S, Sum
 
 from flowtheory.symbolic.contract import contract
 from flowtheory.symbolic.expression import Expr, Indexed
-from flowtheory.symbolic.index import separate, tidy
+from flowtheory.symbolic.index import axes_of, separate, sum_over, tidy
 
 
 def derive(expr: Expr, rule: Callable[[Indexed], Expr]) -> Expr:
-    """Apply the derivation with $D(A_{i...})$ = `rule(A[i, ...])`.
+    r"""Apply the derivation with $D(A_{i...})$ = `rule(A[i, ...])`.
+
+    An expression is a function $g(u_1, \dots, u_r)$ of the distinct entries and sums in it, and
+    $D g = \sum_k \partial_k g\, D u_k$: every $u_k$ is derived once, however often it occurs. The
+    derivative of a network therefore has one term a layer for any activation.
 
     The value of `rule` must not have free indices other than those of its argument, unless no sum
     in `expr` binds them (see `separate`).
     """
-    if isinstance(expr, Indexed):
-        return rule(expr)
-    if not expr.has(Indexed):
-        return S.Zero
-    if isinstance(expr, Sum):
-        body = derive(expr.function, rule)
-        return Sum(body, *expr.limits) if body != 0 else S.Zero
-    if isinstance(expr, Add):
-        return Add(*(derive(term, rule) for term in expr.args))
-    return _chain_rule(expr, rule)
+    return _Derivation(rule).of(expr)
 
 
-def _chain_rule(expr: Expr, rule: Callable[[Indexed], Expr]) -> Expr:
-    r"""$D\,g(u_1, \dots) = \sum_k \partial_k g\, D u_k$ for any head $g$, products included."""
-    inner = [derive(arg, rule) for arg in expr.args]
-    slots = [Dummy(real=True) if d != 0 else arg for d, arg in zip(inner, expr.args, strict=True)]
-    head = expr.func(*slots)
-    back = dict(zip(slots, expr.args, strict=True))
-    terms = (
-        head.diff(slot).xreplace(back) * d for slot, d in zip(slots, inner, strict=True) if d != 0
-    )
-    return Add(*terms)
+@dataclass
+class _Derivation:
+    """One derivation; equal subexpressions are derived once."""
+
+    rule: Callable[[Indexed], Expr]
+    values: dict[Expr, Expr] = field(default_factory=dict)
+    slopes: dict[Expr, Mapping[Expr, Expr]] = field(default_factory=dict)
+
+    def of(self, expr: Expr) -> Expr:
+        return Add(*(slope * self.value(u) for u, slope in self.partials(expr).items()))
+
+    def value(self, atom: Expr) -> Expr:
+        """$D u$ of an entry or a sum."""
+        if atom not in self.values:
+            self.values[atom] = self._value(atom)
+        return self.values[atom]
+
+    def _value(self, atom: Expr) -> Expr:
+        if isinstance(atom, Indexed):
+            return self.rule(atom)
+        body = self.of(atom.function)
+        return sum_over(body, *axes_of(atom)) if body != 0 else S.Zero
+
+    def partials(self, expr: Expr) -> Mapping[Expr, Expr]:
+        r"""$\partial g/\partial u$ for every entry or sum $u$ in $g$ = `expr` with $D u \ne 0$."""
+        if expr not in self.slopes:
+            self.slopes[expr] = self._partials(expr)
+        return self.slopes[expr]
+
+    def _partials(self, expr: Expr) -> Mapping[Expr, Expr]:
+        if isinstance(expr, Indexed | Sum):
+            return {expr: S.One} if self.value(expr) != 0 else {}
+        inner = [self.partials(arg) for arg in expr.args]
+        if not any(inner):
+            return {}
+        slots = [Dummy(real=True) if d else arg for d, arg in zip(inner, expr.args, strict=True)]
+        back = dict(zip(slots, expr.args, strict=True))
+        head = expr.func(*slots)
+        terms: dict[Expr, list[Expr]] = {}
+        for slot, slopes in zip(slots, inner, strict=True):
+            outer = head.diff(slot).xreplace(back) if slopes else S.Zero
+            for u, slope in slopes.items():
+                terms.setdefault(u, []).append(outer * slope)
+        return {u: Add(*parts) for u, parts in terms.items()}
 
 
 def gradient(expr: Expr, target: Indexed) -> Expr:

@@ -1,0 +1,188 @@
+r"""The plan between index notation and JAX: a list of array operations, each of them needed.
+
+Expressions are numbered by value: two that differ only in the names of their indices, bound or
+free, are one operation, because its operands carry positions instead of names. The hidden layer
+$\sigma(\sum_p W_{jp} x_{ip})$ is computed once, also where a gradient calls it
+$\sigma(\sum_q W_{kq} x_{iq})$.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from typing import Any
+
+import jax.numpy as jnp
+from sympy import Add, Mul, Number, NumberSymbol, Pow, Sum, Symbol
+
+from flowtheory.lower.contraction import Labelled, Labels, align, contract_arrays
+from flowtheory.lower.table import ELEMENTWISE, number, power
+from flowtheory.symbolic.expression import Expr, Indexed
+from flowtheory.symbolic.index import axes_of
+
+Axes = tuple[Symbol, ...]
+Value = tuple[int, Axes]
+"""The number of an operation, with the index symbol of each axis of its result."""
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One array operation on the results of earlier ones.
+
+    Attributes:
+        kind: What it does; see `_perform`.
+        detail: What else it needs: a number, an argument, an exponent, a head of the table.
+        operands: For each operand its number and the label of each of its axes.
+        labels: The labels of the axes of the result.
+    """
+
+    kind: str
+    detail: Any
+    operands: tuple[tuple[int, Labels], ...]
+    labels: Labels
+
+
+@dataclass
+class Program:
+    """Operations in the order in which they run, numbered by value.
+
+    Attributes:
+        order: The position of every size among the sizes of the arguments. The axes of intermediate
+            results follow it, so that arrays that meet have the same layout.
+        operations: The number of every operation.
+        extents: By that number, the sizes of the axes of its result.
+        memo: What expressions have become.
+    """
+
+    order: Mapping[Expr, int]
+    operations: dict[Operation, int] = field(default_factory=dict)
+    extents: list[tuple[Expr, ...]] = field(default_factory=list)
+    memo: dict[Expr, Value] = field(default_factory=dict)
+
+    def add(self, expr: Expr) -> Value:
+        """Plan `expr`; the free indices of the value are those of `expr`."""
+        if expr not in self.memo:
+            self.memo[expr] = self._plan(expr)
+        return self.memo[expr]
+
+    def run(self, values: Mapping[Expr, Any], sizes: Mapping[Expr, int]) -> list[Any]:
+        """The results of all operations, for these arguments."""
+        results: list[Any] = []
+        for step in self.operations:
+            operands = [(results[number], labels) for number, labels in step.operands]
+            results.append(_perform(step, operands, values, sizes))
+        return results
+
+    def _plan(self, expr: Expr) -> Value:
+        if isinstance(expr, Number | NumberSymbol):
+            return self._emit("number", number(expr), [])
+        if isinstance(expr, Symbol):
+            return self._emit("symbol", expr, [])
+        if isinstance(expr, Indexed):
+            return self._entry(expr)
+        if isinstance(expr, Sum):
+            factors = map(self.add, Mul.make_args(expr.function))
+            return self._emit("contract", None, sorted(factors, key=_first), axes_of(expr))
+        if isinstance(expr, Add) or (isinstance(expr, Mul) and _negative(expr)):
+            return self._terms(Add.make_args(expr))
+        if isinstance(expr, Mul):
+            return self._emit("multiply", None, sorted(map(self.add, expr.args), key=_first))
+        if isinstance(expr, Pow) and isinstance(expr.exp, Number):
+            return self._emit("power", expr.exp, [self.add(expr.base)])
+        return self._emit("call", type(expr), [self.add(arg) for arg in expr.args])
+
+    def _entry(self, expr: Indexed) -> Value:
+        """An entry of an argument; with a repeated index it is a diagonal."""
+        axes = tuple(range(len(expr.indices)))
+        argument = self._number(Operation("argument", expr.base, (), axes), expr.shape)
+        if len(set(expr.indices)) == len(expr.indices):
+            return argument, expr.indices
+        return self._emit("diagonal", None, [(argument, expr.indices)])
+
+    def _terms(self, terms: Sequence[Expr]) -> Value:
+        """Terms with a minus sign are subtracted, so that $f$ and $-f$ share one value."""
+        plus = sorted((self.add(term) for term in terms if not _negative(term)), key=_first)
+        minus = sorted((self.add(-term) for term in terms if _negative(term)), key=_first)
+        return self._emit("add", len(plus), [*plus, *minus])
+
+    def _emit(
+        self, kind: str, detail: Any, values: Sequence[Value], summed: Sequence[Any] = ()
+    ) -> Value:
+        """One operation; labels are given by size, then by first appearance, never by name."""
+        extents: dict[Symbol, Expr] = {}
+        for n, axes in values:
+            extents |= dict(zip(axes, self.extents[n], strict=True))
+        if len(values) > 1 or summed:
+            extents = dict(sorted(extents.items(), key=lambda pair: self.order[pair[1]]))
+        label = {i: k for k, i in enumerate(extents)}
+        kept = tuple(i for i in label if i not in dict(summed))
+        operands = tuple((n, tuple(label[i] for i in axes)) for n, axes in values)
+        operation = Operation(kind, detail, operands, tuple(label[i] for i in kept))
+        return self._number(operation, tuple(extents[i] for i in kept)), kept
+
+    def _number(self, operation: Operation, extents: tuple[Expr, ...]) -> int:
+        if operation not in self.operations:
+            self.operations[operation] = len(self.operations)
+            self.extents.append(extents)
+        return self.operations[operation]
+
+
+def _first(value: Value) -> int:
+    return value[0]
+
+
+def _negative(term: Expr) -> bool:
+    return not isinstance(term, Number) and bool(term.as_coeff_Mul()[0].is_negative)
+
+
+def _perform(
+    step: Operation,
+    operands: list[Labelled],
+    values: Mapping[Expr, Any],
+    sizes: Mapping[Expr, int],
+) -> Any:
+    detail = step.detail
+    match step.kind:
+        case "number":
+            return detail
+        case "symbol":
+            return values[detail] if detail in values else float(sizes[detail])
+        case "argument":
+            return values[detail]
+        case "diagonal":
+            ((array, labels),) = operands
+            return jnp.einsum(array, list(labels), list(step.labels))
+        case "contract":
+            return _contract(operands, step.labels)
+        case "multiply":
+            return _fold(jnp.multiply, operands)[0]
+        case "add":
+            return _add(operands[:detail], operands[detail:])[0]
+        case "power":
+            return power(operands[0][0], detail)
+    head = jnp.power if detail is Pow else ELEMENTWISE[detail]
+    return head(*(align(operand, step.labels) for operand in operands))
+
+
+def _contract(operands: list[Labelled], out: Labels) -> Any:
+    arrays = [operand for operand in operands if operand[1]]
+    scalars = [operand for operand in operands if not operand[1]]
+    return _fold(jnp.multiply, [*scalars, (contract_arrays(arrays, out), out)])[0]
+
+
+def _add(plus: list[Labelled], minus: list[Labelled]) -> Labelled:
+    if not plus:
+        array, labels = _fold(jnp.add, minus)
+        return -array, labels
+    return _fold(jnp.subtract, [_fold(jnp.add, plus), *minus])
+
+
+def _fold(operation: Callable[[Any, Any], Any], operands: Sequence[Labelled]) -> Labelled:
+    """`operation` from the left over broadcast arrays."""
+
+    def step(a: Labelled, b: Labelled) -> Labelled:
+        labels = tuple(sorted({*a[1], *b[1]}))
+        return operation(align(a, labels), align(b, labels)), labels
+
+    return reduce(step, operands)
