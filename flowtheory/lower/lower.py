@@ -7,6 +7,7 @@ of the arrays, and these are read off the arguments at the call.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import jax.numpy as jnp
@@ -16,7 +17,7 @@ from sympy import Symbol
 from flowtheory.errors import DataError
 from flowtheory.lower.check import check
 from flowtheory.lower.contraction import align
-from flowtheory.lower.program import Program
+from flowtheory.lower.program import Program, Value
 from flowtheory.lower.stable import stabilise
 from flowtheory.precision import require_float64
 from flowtheory.symbolic.contract import contract
@@ -68,14 +69,19 @@ def lower_all(
     """As `lower`, for several (expression, outputs) at once: what they share is computed once."""
     for expr, outputs in results:
         check(expr, arguments, outputs)
-    tensors = [argument for argument in arguments if isinstance(argument, IndexedBase)]
-    extents = dict.fromkeys(extent for base in tensors for extent in base.shape)
-    program = Program({extent: k for k, extent in enumerate(extents)})
-    planned = [(program.add(contract(stabilise(expr))), tuple(out)) for expr, out in results]
+    ready = [(contract(stabilise(expr)), tuple(outputs)) for expr, outputs in results]
+
+    @cache
+    def plan(order: tuple[Expr, ...]) -> tuple[Program, list[tuple[Value, tuple[Symbol, ...]]]]:
+        program = Program({extent: k for k, extent in enumerate(order)})
+        return program, [(program.add(expr), outputs) for expr, outputs in ready]
 
     def function(*arrays: Any) -> tuple[Float[Array, ...], ...]:
-        values = program.run(*_bind(arguments, arrays))
-        return tuple(jnp.asarray(_ordered(values[n], axes, out)) for (n, axes), out in planned)
+        values, sizes = _bind(arguments, arrays)
+        # The longest axis last: matrix products and elementwise loops then run along it.
+        program, planned = plan(tuple(sorted(sizes, key=lambda extent: sizes[extent])))
+        found = program.run(values, sizes)
+        return tuple(jnp.asarray(_ordered(found[k], axes, out)) for (k, axes), out in planned)
 
     return function
 

@@ -48,8 +48,8 @@ class Program:
     """Operations in the order in which they run, numbered by value.
 
     Attributes:
-        order: The position of every size among the sizes of the arguments. The axes of intermediate
-            results follow it, so that arrays that meet have the same layout.
+        order: The position of every size in the order of the axes of all intermediate results, so
+            that arrays that meet have the same layout.
         operations: The number of every operation.
         extents: By that number, the sizes of the axes of its result.
         memo: What expressions have become.

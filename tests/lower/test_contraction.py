@@ -1,6 +1,7 @@
 """Contractions and programs: values against NumPy, structure against the program by hand."""
 
 from collections import Counter
+from itertools import pairwise
 
 import jax
 import jax.numpy as jnp
@@ -106,7 +107,7 @@ def _by_hand(layers):
 
 def _shapes(layers):
     widths = [3, *(5 + layer for layer in range(layers - 1))]
-    hidden = [(b, a) for a, b in zip(widths, widths[1:], strict=False)]
+    hidden = [(b, a) for a, b in pairwise(widths)]
     return [*hidden, (widths[-1],)], (7, 3), (7,)
 
 
