@@ -14,7 +14,8 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
-Labels = tuple[int, ...]
+from flowtheory.lower.operation import Labels
+
 Labelled = tuple[Any, Labels]
 """An array with one label for each axis; labels are distinct."""
 
@@ -91,7 +92,9 @@ def _pair(a: Labelled, b: Labelled, kept: Collection[int], out: Labels | None) -
     summed = [i for i in shared if i not in kept]
     batch = [i for i in shared if i in kept]
     free = set(a[1]) ^ set(b[1])
-    want = tuple(sorted(set(batch) | free)) if out is None else out
+    length = dict(zip((*a[1], *b[1]), (*a[0].shape, *b[0].shape), strict=True))
+    # As everywhere, the longest axis last.
+    want = tuple(sorted({*batch, *free}, key=lambda i: (length[i], i))) if out is None else out
     if not summed or not (free or (len(summed) == 1 and not batch)):
         every = (*want, *summed)
         return _sum_to((jnp.multiply(align(a, every), align(b, every)), every), want)

@@ -6,7 +6,7 @@ of the arrays, and these are read off the arguments at the call.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -17,6 +17,8 @@ from sympy import Symbol
 from flowtheory.errors import DataError
 from flowtheory.lower.check import check
 from flowtheory.lower.contraction import align
+from flowtheory.lower.operation import Operation
+from flowtheory.lower.perform import run
 from flowtheory.lower.program import Program, Value
 from flowtheory.lower.stable import stabilise
 from flowtheory.precision import require_float64
@@ -72,16 +74,20 @@ def lower_all(
     ready = [(contract(stabilise(expr)), tuple(outputs)) for expr, outputs in results]
 
     @cache
-    def plan(order: tuple[Expr, ...]) -> tuple[Program, list[tuple[Value, tuple[Symbol, ...]]]]:
+    def plan(order: tuple[Expr, ...]) -> tuple[Mapping[int, Operation], list[Value]]:
         program = Program({extent: k for k, extent in enumerate(order)})
-        return program, [(program.add(expr), outputs) for expr, outputs in ready]
+        found = [program.add(expr) for expr, _ in ready]
+        return program.steps([number for number, _ in found]), found
 
-    def function(*arrays: Any) -> tuple[Float[Array, ...], ...]:
-        values, sizes = _bind(arguments, arrays)
+    def function(*given: Any) -> tuple[Float[Array, ...], ...]:
+        values, sizes = _bind(arguments, given)
         # The longest axis last: matrix products and elementwise loops then run along it.
-        program, planned = plan(tuple(sorted(sizes, key=lambda extent: sizes[extent])))
-        found = program.run(values, sizes)
-        return tuple(jnp.asarray(_ordered(found[k], axes, out)) for (k, axes), out in planned)
+        steps, found = plan(tuple(sorted(sizes, key=lambda extent: sizes[extent])))
+        arrays = run(steps, values, sizes)
+        return tuple(
+            jnp.asarray(_ordered(arrays[number], axes, outputs))
+            for (number, axes), (_, outputs) in zip(found, ready, strict=True)
+        )
 
     return function
 

@@ -8,39 +8,21 @@ $\sigma(\sum_q W_{kq} x_{iq})$.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
 from typing import Any
 
-import jax.numpy as jnp
 from sympy import Add, Mul, Number, NumberSymbol, Pow, Sum, Symbol
 
-from flowtheory.lower.contraction import Labelled, Labels, align, contract_arrays
-from flowtheory.lower.table import ELEMENTWISE, number, power
+from flowtheory.lower.fuse import fuse, needed
+from flowtheory.lower.operation import Operation
+from flowtheory.lower.table import number
 from flowtheory.symbolic.expression import Expr, Indexed
 from flowtheory.symbolic.index import axes_of
 
 Axes = tuple[Symbol, ...]
 Value = tuple[int, Axes]
 """The number of an operation, with the index symbol of each axis of its result."""
-
-
-@dataclass(frozen=True)
-class Operation:
-    """One array operation on the results of earlier ones.
-
-    Attributes:
-        kind: What it does; see `_perform`.
-        detail: What else it needs: a number, an argument, an exponent, a head of the table.
-        operands: For each operand its number and the label of each of its axes.
-        labels: The labels of the axes of the result.
-    """
-
-    kind: str
-    detail: Any
-    operands: tuple[tuple[int, Labels], ...]
-    labels: Labels
 
 
 @dataclass
@@ -66,13 +48,11 @@ class Program:
             self.memo[expr] = self._plan(expr)
         return self.memo[expr]
 
-    def run(self, values: Mapping[Expr, Any], sizes: Mapping[Expr, int]) -> list[Any]:
-        """The results of all operations, for these arguments."""
-        results: list[Any] = []
-        for step in self.operations:
-            operands = [(results[number], labels) for number, labels in step.operands]
-            results.append(_perform(step, operands, values, sizes))
-        return results
+    def steps(self, results: Collection[int]) -> dict[int, Operation]:
+        """By number, in the order in which they run, the operations that `results` need."""
+        fused = fuse(list(self.operations), results)
+        kept = needed(fused, results)
+        return {k: step for k, step in enumerate(fused) if k in kept}
 
     def _plan(self, expr: Expr) -> Value:
         if isinstance(expr, Number | NumberSymbol):
@@ -83,7 +63,7 @@ class Program:
             return self._entry(expr)
         if isinstance(expr, Sum):
             factors = map(self.add, Mul.make_args(expr.function))
-            return self._emit("contract", None, sorted(factors, key=_first), axes_of(expr))
+            return self._emit("contract", 1, sorted(factors, key=_first), axes_of(expr))
         if isinstance(expr, Add) or (isinstance(expr, Mul) and _negative(expr)):
             return self._terms(Add.make_args(expr))
         if isinstance(expr, Mul):
@@ -104,6 +84,10 @@ class Program:
         """Terms with a minus sign are subtracted, so that $f$ and $-f$ share one value."""
         plus = sorted((self.add(term) for term in terms if not _negative(term)), key=_first)
         minus = sorted((self.add(-term) for term in terms if _negative(term)), key=_first)
+        if not plus:
+            (first, axes), *rest = minus
+            negative = self._emit("negate", None, [(first, axes)])
+            return self._emit("add", 1, [negative, *rest]) if rest else negative
         return self._emit("add", len(plus), [*plus, *minus])
 
     def _emit(
@@ -134,55 +118,3 @@ def _first(value: Value) -> int:
 
 def _negative(term: Expr) -> bool:
     return not isinstance(term, Number) and bool(term.as_coeff_Mul()[0].is_negative)
-
-
-def _perform(
-    step: Operation,
-    operands: list[Labelled],
-    values: Mapping[Expr, Any],
-    sizes: Mapping[Expr, int],
-) -> Any:
-    detail = step.detail
-    match step.kind:
-        case "number":
-            return detail
-        case "symbol":
-            return values[detail] if detail in values else float(sizes[detail])
-        case "argument":
-            return values[detail]
-        case "diagonal":
-            ((array, labels),) = operands
-            return jnp.einsum(array, list(labels), list(step.labels))
-        case "contract":
-            return _contract(operands, step.labels)
-        case "multiply":
-            return _fold(jnp.multiply, operands)[0]
-        case "add":
-            return _add(operands[:detail], operands[detail:])[0]
-        case "power":
-            return power(operands[0][0], detail)
-    head = jnp.power if detail is Pow else ELEMENTWISE[detail]
-    return head(*(align(operand, step.labels) for operand in operands))
-
-
-def _contract(operands: list[Labelled], out: Labels) -> Any:
-    arrays = [operand for operand in operands if operand[1]]
-    scalars = [operand for operand in operands if not operand[1]]
-    return _fold(jnp.multiply, [*scalars, (contract_arrays(arrays, out), out)])[0]
-
-
-def _add(plus: list[Labelled], minus: list[Labelled]) -> Labelled:
-    if not plus:
-        array, labels = _fold(jnp.add, minus)
-        return -array, labels
-    return _fold(jnp.subtract, [_fold(jnp.add, plus), *minus])
-
-
-def _fold(operation: Callable[[Any, Any], Any], operands: Sequence[Labelled]) -> Labelled:
-    """`operation` from the left over broadcast arrays."""
-
-    def step(a: Labelled, b: Labelled) -> Labelled:
-        labels = tuple(sorted({*a[1], *b[1]}))
-        return operation(align(a, labels), align(b, labels)), labels
-
-    return reduce(step, operands)
