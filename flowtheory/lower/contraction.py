@@ -26,10 +26,10 @@ def contract_arrays(operands: Sequence[Labelled], out: Labels) -> Any:
     """The sum of the product of `operands` over all labels that are not in `out`."""
     pending = _sum_lone(_merge_equal(_sum_lone(operands, out)), out)
     for chosen in _path(pending, out):
-        pair = [pending[k] for k in chosen]
+        first, second = (pending[k] for k in chosen)
         pending = [operand for k, operand in enumerate(pending) if k not in chosen]
         kept = set(out).union(*(labels for _, labels in pending))
-        pending.append(_pair(*pair, kept, out if not pending else None))
+        pending.append(_pair(first, second, kept, out if not pending else None))
     ((array, labels),) = pending
     return _transpose(array, labels, out)
 

@@ -62,7 +62,8 @@ class Program:
         if isinstance(expr, Indexed):
             return self._entry(expr)
         if isinstance(expr, Sum):
-            factors = map(self.add, Mul.make_args(expr.function))
+            body: Expr = expr.function
+            factors = map(self.add, Mul.make_args(body))
             return self._emit("contract", 1, sorted(factors, key=_first), axes_of(expr))
         if isinstance(expr, Add) or (isinstance(expr, Mul) and _negative(expr)):
             return self._terms(Add.make_args(expr))

@@ -1,6 +1,7 @@
 """Contractions and programs: values against NumPy, structure against the program by hand."""
 
 from collections import Counter
+from functools import cache
 from itertools import pairwise
 
 import jax
@@ -35,7 +36,7 @@ def contractions(draw):
 
 
 @given(contractions())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_any_contraction_is_that_of_numpy(case):
     labels, out = case
     rng = np.random.default_rng(0)
@@ -153,3 +154,58 @@ def test_the_symbolic_gradient_costs_as_many_matrix_products_as_back_propagation
     assert found["dot_general"] <= 3 * layers - 2
     if activation == "tanh":
         assert found["tanh"] == layers - 1
+
+
+def test_a_factor_of_a_matrix_product_meets_its_smaller_operand():
+    """v_k sum_i s_ki a_qi: v multiplies s, and nothing but the product has the axes [k, q]."""
+    first, second = tensor("s", h, n), tensor("a", D, n)
+    expr = -2 * v[k] * sum_over(first[k, i] * second[q, i], (i, n))
+    function = lower(expr, (first, second, v), (k, q))
+    shapes = (60, 5), (50, 5), (60,)
+    with ft.float64():
+        equations = jax.make_jaxpr(function)(*map(np.ones, shapes)).jaxpr.eqns
+        result = function(*map(np.ones, shapes))
+    wide = [e.primitive.name for e in equations if e.outvars[0].aval.shape in {(60, 50), (50, 60)}]
+    assert wide.count("dot_general") == 1
+    assert set(wide) <= {"dot_general", "transpose"}
+    assert np.all(np.asarray(result) == -10.0)
+
+
+def test_a_contraction_with_another_use_is_not_computed_twice():
+    z = sum_over(W[j, p] * x[i, p], (p, D))
+    function = lower(v[j] * z + sp.tanh(z), (W, x, v), (j, i))
+    found = _primitives(function, (5, 3), (7, 3), (5,))
+    assert found["dot_general"] == 1
+
+
+@given(
+    st.integers(2, 4),
+    st.lists(st.integers(1, 6), min_size=5, max_size=5),
+    st.sampled_from(["tanh", "silu", "z*tanh(z)", "sin"]),
+    st.sampled_from(["logistic", "half_square", "exponential"]),
+)
+@settings(max_examples=12, deadline=None)
+def test_symbolic_gradients_of_random_sizes_are_the_automatic_ones(layers, lengths, act, loss):
+    """Every order of the axes occurs: the layout follows the sizes."""
+    function, energy, network = _network_functions(layers, act, loss)
+    size_of = dict(zip(("n", "D", "h1", "h2", "h3"), lengths, strict=True)) | {"h": lengths[2]}
+    rng = np.random.default_rng(0)
+    bases = (*network.bases, *network.data)
+    arrays = [rng.normal(size=[size_of[str(extent)] for extent in base.shape]) for base in bases]
+    names = tuple(map(str, network.bases))
+    with ft.float64():
+        state = dict(zip(names, arrays, strict=False))
+        rates = jax.jit(function)(state, *arrays[len(names) :])
+        automatic = jax.jit(jax.grad(energy, range(len(names))))(*arrays)
+    for name, expected in zip(names, automatic, strict=True):
+        scale = float(np.max(np.abs(expected)))
+        np.testing.assert_allclose(rates[name], -expected, rtol=0, atol=1e-12 * scale + 1e-300)
+
+
+@cache
+def _network_functions(layers, activation, loss):
+    network = find_network("fully-connected", layers, activation)
+    energy = total_loss(network, find_loss(loss))
+    field = gradient_flow(energy, network.parameters)
+    lowered = lower(energy, (*network.bases, *network.data))
+    return lower_field(field, network.data), lowered, network
