@@ -66,7 +66,9 @@ def test_a_sum_is_that_of_sympy_and_remembers_its_free_symbols():
     j, i = index("j"), index("i")
     a = tensor("a", h, n)
     ours, theirs = sum_over(a[j, i], (j, h)), sp.Sum(a[j, i], (j, 1, h))
-    assert ours == theirs and theirs == ours and hash(ours) == hash(theirs)
+    assert ours == theirs
+    assert theirs == ours
+    assert hash(ours) == hash(theirs)
     assert ours != sp.Sum(a[j, i], (i, 1, n))
     assert {ours: 1}[theirs] == 1
     assert ours.free_symbols == theirs.free_symbols
