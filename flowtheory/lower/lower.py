@@ -1,4 +1,4 @@
-r"""From index notation to JAX: every sum of products becomes one `einsum`.
+r"""From index notation to JAX: every sum of products becomes one contraction.
 
 Nothing is scalarised: the compiled function is array code whose size does not depend on the sizes
 of the arrays, and these are read off the arguments at the call.
@@ -6,26 +6,24 @@ of the arrays, and these are read off the arguments at the call.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
-from sympy import Add, Mul, Number, NumberSymbol, Pow, Sum, Symbol
+from sympy import Symbol
 
 from flowtheory.errors import DataError
 from flowtheory.lower.check import check
+from flowtheory.lower.contraction import align
+from flowtheory.lower.operation import Operation
+from flowtheory.lower.perform import run
+from flowtheory.lower.program import Program, Value
 from flowtheory.lower.stable import stabilise
-from flowtheory.lower.table import ELEMENTWISE, number, power
 from flowtheory.precision import require_float64
 from flowtheory.symbolic.contract import contract
-from flowtheory.symbolic.expression import Expr, Indexed, IndexedBase
-from flowtheory.symbolic.index import axes_of, separate
-
-Axes = tuple[Symbol, ...]
-Value = tuple[Any, Axes]
-"""An array (or a number) with the index symbol of each of its axes."""
+from flowtheory.symbolic.expression import Expr, IndexedBase
 
 
 def lower(
@@ -59,16 +57,49 @@ def lower(
         ...     print(f(np.eye(2), np.array([1.0, -1.0]), np.array([[3.0, 1.0], [-1.0, 2.0]])))
         [ 2. -2.]
     """
-    check(expr, arguments, outputs)
-    ready = separate(contract(stabilise(expr)), outputs)
+    function = lower_all([(expr, outputs)], arguments)
 
-    def function(*arrays: Any) -> Float[Array, ...]:
-        return jnp.asarray(_align(_bind(arguments, arrays).visit(ready), tuple(outputs)))
+    def first(*arrays: Any) -> Float[Array, ...]:
+        return function(*arrays)[0]
+
+    return first
+
+
+def lower_all(
+    results: Sequence[tuple[Expr, Sequence[Symbol]]], arguments: Sequence[IndexedBase | Symbol]
+) -> Callable[..., tuple[Float[Array, ...], ...]]:
+    """As `lower`, for several (expression, outputs) at once: what they share is computed once."""
+    for expr, outputs in results:
+        check(expr, arguments, outputs)
+    ready = [(contract(stabilise(expr)), tuple(outputs)) for expr, outputs in results]
+
+    @cache
+    def plan(order: tuple[Expr, ...]) -> tuple[Mapping[int, Operation], list[Value]]:
+        program = Program({extent: k for k, extent in enumerate(order)})
+        found = [program.add(expr) for expr, _ in ready]
+        return program.steps([number for number, _ in found]), found
+
+    def function(*given: Any) -> tuple[Float[Array, ...], ...]:
+        values, sizes = _bind(arguments, given)
+        # The longest axis last: matrix products and elementwise loops then run along it.
+        steps, found = plan(tuple(sorted(sizes, key=lambda extent: sizes[extent])))
+        arrays = run(steps, values, sizes)
+        return tuple(
+            jnp.asarray(_ordered(arrays[number], axes, outputs))
+            for (number, axes), (_, outputs) in zip(found, ready, strict=True)
+        )
 
     return function
 
 
-def _bind(arguments: Sequence[IndexedBase | Symbol], arrays: Sequence[Any]) -> _Evaluation:
+def _ordered(array: Any, axes: Sequence[Symbol], outputs: Sequence[Symbol]) -> Any:
+    label = {i: k for k, i in enumerate(outputs)}
+    return align((array, tuple(label[i] for i in axes)), tuple(label.values()))
+
+
+def _bind(
+    arguments: Sequence[IndexedBase | Symbol], arrays: Sequence[Any]
+) -> tuple[dict[Expr, Any], dict[Expr, int]]:
     """The values of the arguments, and the sizes read off their shapes."""
     if len(arrays) != len(arguments):
         raise DataError(
@@ -97,81 +128,4 @@ def _bind(arguments: Sequence[IndexedBase | Symbol], arrays: Sequence[Any]) -> _
                     fix="check the shapes of the arrays",
                 )
         values[argument] = array
-    return _Evaluation(values, {extent: length for extent, (length, _) in sizes.items()})
-
-
-@dataclass
-class _Evaluation:
-    """One evaluation: equal subexpressions are computed once."""
-
-    values: dict[Expr, Any]
-    sizes: dict[Expr, int]
-    memo: dict[Expr, Value] = field(default_factory=dict)
-
-    def visit(self, expr: Expr) -> Value:
-        if expr not in self.memo:
-            self.memo[expr] = self._compute(expr)
-        return self.memo[expr]
-
-    def _compute(self, expr: Expr) -> Value:
-        if isinstance(expr, Number | NumberSymbol):
-            return number(expr), ()
-        if isinstance(expr, Symbol):
-            return (self.values[expr] if expr in self.values else float(self.sizes[expr])), ()
-        if isinstance(expr, Indexed):
-            return _diagonal(self.values[expr.base], expr.indices)
-        if isinstance(expr, Sum):
-            return self._contract(expr)
-        if isinstance(expr, Pow) and isinstance(expr.exp, Number):
-            base, axes = self.visit(expr.base)
-            return power(base, expr.exp), axes
-        arrays, axes = self._broadcast([self.visit(arg) for arg in expr.args])
-        if isinstance(expr, Add):
-            return sum(arrays[1:], arrays[0]), axes
-        if isinstance(expr, Mul | Pow):
-            return _fold(jnp.multiply if isinstance(expr, Mul) else jnp.power, arrays), axes
-        return ELEMENTWISE[type(expr)](*arrays), axes
-
-    def _contract(self, expr: Sum) -> Value:
-        """One einsum; `contract` has left only factors that depend on a summed index."""
-        body: Expr = expr.function
-        factors = [self.visit(factor) for factor in Mul.make_args(body)]
-        present = _union([axes for _, axes in factors])
-        summed = dict(axes_of(expr))
-        kept = tuple(i for i in present if i not in summed)
-        label = {i: k for k, i in enumerate(present)}
-        operands = [part for array, axes in factors for part in (array, [label[i] for i in axes])]
-        return jnp.einsum(*operands, [label[i] for i in kept]), kept
-
-    def _broadcast(self, values: list[Value]) -> tuple[list[Any], Axes]:
-        axes = _union([axes for _, axes in values])
-        return [_align(value, axes) for value in values], axes
-
-
-def _fold(operation: Callable[[Any, Any], Any], arrays: Sequence[Any]) -> Any:
-    result = arrays[0]
-    for array in arrays[1:]:
-        result = operation(result, array)
-    return result
-
-
-def _union(groups: Sequence[Axes]) -> Axes:
-    return tuple(dict.fromkeys(i for axes in groups for i in axes))
-
-
-def _diagonal(array: Any, indices: Axes) -> Value:
-    """An entry with a repeated index is a diagonal."""
-    distinct = _union([indices])
-    if len(distinct) == len(indices):
-        return array, indices
-    label = {i: k for k, i in enumerate(distinct)}
-    return jnp.einsum(array, [label[i] for i in indices], [label[i] for i in distinct]), distinct
-
-
-def _align(value: Value, axes: Axes) -> Any:
-    """The array with the axes `axes`, those that it lacks with length 1; numbers as they are."""
-    array, own = value
-    if not own:
-        return array
-    array = jnp.transpose(array, [own.index(i) for i in axes if i in own])
-    return jnp.expand_dims(array, [k for k, i in enumerate(axes) if i not in own])
+    return values, {extent: length for extent, (length, _) in sizes.items()}

@@ -10,7 +10,7 @@ from typing import Any
 from jaxtyping import Array, Float
 
 from flowtheory.clock import Reduction
-from flowtheory.lower.lower import lower
+from flowtheory.lower.lower import lower, lower_all
 from flowtheory.symbolic.activation import Activation
 from flowtheory.symbolic.expression import Expr, IndexedBase
 from flowtheory.symbolic.field import VectorField
@@ -87,15 +87,12 @@ def lower_field(
 ) -> Callable[..., dict[str, Float[Array, ...]]]:
     """A vector field as a function of (params, *data) that returns the rates by name."""
     state = tuple(entry.base for entry, _ in field.components)
-    rates = {
-        str(entry.base): lower(rate, (*state, *data), entry.indices)
-        for entry, rate in field.components
-    }
+    rates = lower_all([(rate, entry.indices) for entry, rate in field.components], (*state, *data))
     names = tuple(map(str, state))
 
     def function(params: Parameters, *arrays: Any) -> dict[str, Float[Array, ...]]:
-        values = (*(params[name] for name in names), *arrays)
-        return {name: rate(*values) for name, rate in rates.items()}
+        values = rates(*(params[name] for name in names), *arrays)
+        return dict(zip(names, values, strict=True))
 
     return function
 

@@ -6,6 +6,7 @@ any product or power, and given heads that the table lowers to stable code.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from sympy import Add, Integer, Mul, Pow, exp, log
@@ -26,6 +27,7 @@ class Sigmoid(Head):
     nargs = 1
 
 
+@lru_cache(maxsize=1 << 14)  # the tree of a deep network repeats each layer many times
 def stabilise(expr: Expr) -> Expr:
     """`expr` with softplus and sigmoid recognised, from the leaves upwards."""
     if not expr.args:

@@ -51,9 +51,16 @@ def _sum_one(body: Expr, i: Symbol, extent: Expr) -> Expr:
 def _hides_delta(body: Mul, i: Symbol) -> bool:
     """Whether a delta on `i` sits inside a factor that is a sum of terms."""
     return any(
-        isinstance(factor, Add) and any(i in delta.args for delta in factor.atoms(KroneckerDelta))
+        isinstance(factor, Add) and any(i in delta.args for delta in _deltas(factor))
         for factor in body.args
     )
+
+
+@lru_cache(maxsize=1 << 14)
+def _deltas(expr: Expr) -> frozenset[Expr]:
+    if isinstance(expr, KroneckerDelta):
+        return frozenset({expr})
+    return frozenset().union(*map(_deltas, expr.args))
 
 
 def _without(body: Expr, factor: Expr) -> Expr:

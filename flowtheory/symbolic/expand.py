@@ -17,7 +17,7 @@ from sympy import Add, Dummy, Function, Mul, Pow, S, Sum, Symbol
 from flowtheory.errors import ParameterError
 from flowtheory.symbolic.contract import contract
 from flowtheory.symbolic.expression import Expr, Indexed, IndexedBase
-from flowtheory.symbolic.index import tidy
+from flowtheory.symbolic.index import axes_of, sum_over, tidy
 from flowtheory.symbolic.ramp import Ramp
 from flowtheory.symbolic.taylor import taylor
 
@@ -151,7 +151,7 @@ class _Expander:
             return self._product(_factors(expr), order)
         if isinstance(expr, Sum):
             body = self.series(expr.function, order)
-            return {power: Sum(c, *expr.limits) for power, c in body.items()}
+            return {power: sum_over(c, *axes_of(expr)) for power, c in body.items()}
         if isinstance(expr, Ramp):
             return self._homogeneous(expr, order)
         return self._taylor(expr, order)

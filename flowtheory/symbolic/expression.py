@@ -2,14 +2,16 @@
 
 SymPy 1.14 is annotated in part: the arguments of an `Expr` and the indices of an `Indexed` are
 `Basic`, which its own functions reject. For the type checker an expression is therefore `Any`, and
-tensors have typed indices; at run time all of these are SymPy's own classes.
+tensors have typed indices; at run time all of these are SymPy's own classes, except `Sum`.
 """
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from sympy import Expr as SymPyExpr
+import sympy
+from sympy.core.cache import cacheit
 from sympy.tensor.indexed import IndexException
 
 if TYPE_CHECKING:
@@ -55,7 +57,7 @@ class ScalarEntry(Indexed):
 
     def __new__(cls, base: Any, **kw_args: Any) -> ScalarEntry:
         """The entry of `base`."""
-        entry: Any = SymPyExpr.__new__(cls, base)
+        entry: Any = sympy.Expr.__new__(cls, base)
         return entry
 
     def _sympystr(self, p: Any) -> Any:
@@ -65,4 +67,48 @@ class ScalarEntry(Indexed):
         return printer.doprint(self.base.label)
 
 
-__all__ = ["Expr", "Head", "Indexed", "IndexedBase", "Polynomial", "ScalarBase", "ScalarEntry"]
+class Sum(sympy.Sum):
+    """SymPy's sum, equal to it, with its free symbols collected once.
+
+    SymPy walks the whole tree below a sum whenever it builds one or asks for its free symbols, and
+    it asks in every constructor above. The tree of a network whose activation contains its argument
+    twice doubles with every layer, while the number of its distinct subexpressions is linear in the
+    number of layers; with remembered answers the cost is that of the distinct ones.
+    """
+
+    @cacheit
+    def __new__(cls, function: Expr, *limits: Any) -> Sum:  # noqa: D102
+        while isinstance(function, sympy.Sum):
+            function, limits = function.function, (*function.limits, *limits)
+        made: Any = sympy.Expr.__new__(cls, function, *(sympy.Tuple(*limit) for limit in limits))
+        made.is_commutative = True
+        return made
+
+    @cached_property
+    def _free(self) -> frozenset[Any]:
+        found = set(self.function.free_symbols)
+        for i, first, last in reversed(self.limits):
+            found = (found - {i}) | first.free_symbols | last.free_symbols
+        return frozenset(found)
+
+    @property
+    def free_symbols(self) -> set[Any]:
+        """The free symbols; a new set, because SymPy writes into those that it gets."""
+        return set(self._free)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, sympy.Sum) and self.args == other.args)
+
+    __hash__ = sympy.Sum.__hash__
+
+
+__all__ = [
+    "Expr",
+    "Head",
+    "Indexed",
+    "IndexedBase",
+    "Polynomial",
+    "ScalarBase",
+    "ScalarEntry",
+    "Sum",
+]

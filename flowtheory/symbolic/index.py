@@ -16,6 +16,7 @@ from sympy import Basic, Integer, Sum, Symbol
 
 from flowtheory.errors import ParameterError
 from flowtheory.symbolic.expression import Expr, Indexed, IndexedBase, ScalarBase
+from flowtheory.symbolic.expression import Sum as RememberingSum
 
 # Letters by size; any other size falls back to its own lower-case name with a number.
 _LETTERS = {"h": "jkl", "D": "pqrs", "n": "i", "C": "oab"}
@@ -40,7 +41,7 @@ def tensor(name: str, *shape: Expr, positive: bool = False) -> IndexedBase:
 
 def sum_over(body: Expr, *axes: tuple[Symbol, Expr]) -> Expr:
     r"""$\sum$ of `body` over whole axes, each given as (index, size)."""
-    return Sum(body, *((i, Integer(1), extent) for i, extent in axes)) if axes else body
+    return RememberingSum(body, *((i, Integer(1), extent) for i, extent in axes)) if axes else body
 
 
 def axes_of(expr: Sum) -> tuple[tuple[Symbol, Expr], ...]:
@@ -57,21 +58,22 @@ def axes_of(expr: Sum) -> tuple[tuple[Symbol, Expr], ...]:
 
 def free_axes(expr: Expr) -> dict[Symbol, Expr]:
     """The free index symbols of `expr` with the size of their axis, in order of appearance."""
+    return dict(_free_axes(expr))
+
+
+@lru_cache(maxsize=1 << 14)
+def _free_axes(expr: Expr) -> tuple[tuple[Symbol, Expr], ...]:
     axes: dict[Symbol, Expr] = {}
-
-    def visit(node: Expr, bound: frozenset[Symbol]) -> None:
-        if isinstance(node, Sum):
-            visit(node.function, bound | {i for i, _ in axes_of(node)})
-        elif isinstance(node, Indexed):
-            for i, extent in zip(node.indices, node.shape, strict=True):
-                if i not in bound:
-                    axes.setdefault(i, extent)
-        else:
-            for arg in node.args:
-                visit(arg, bound)
-
-    visit(expr, frozenset())
-    return axes
+    if isinstance(expr, Sum):
+        bound = {i for i, _ in axes_of(expr)}
+        axes = {i: extent for i, extent in _free_axes(expr.function) if i not in bound}
+    elif isinstance(expr, Indexed):
+        for i, extent in zip(expr.indices, expr.shape, strict=True):
+            axes.setdefault(i, extent)
+    else:
+        for arg in expr.args:
+            axes |= {i: extent for i, extent in _free_axes(arg) if i not in axes}
+    return tuple(axes.items())
 
 
 def names(extent: Expr) -> Iterator[Symbol]:
@@ -105,22 +107,29 @@ def substitute(expr: Expr, mapping: Mapping[Symbol, Expr]) -> Expr:
 
     `Basic.xreplace` also replaces bound symbols and `Basic.subs` may capture, hence our own.
     """
+    return _substitute(expr, frozenset((i, new) for i, new in mapping.items() if i != new))
+
+
+@lru_cache(maxsize=1 << 14)  # the tree of a deep network repeats each layer many times
+def _substitute(expr: Expr, changes: frozenset[tuple[Symbol, Expr]]) -> Expr:
     if isinstance(expr, Sum):
-        return _substitute_sum(expr, mapping)
+        return _substitute_sum(expr, dict(changes))
     if isinstance(expr, Symbol):
-        return mapping.get(expr, expr)
+        return dict(changes).get(expr, expr)
     if isinstance(expr, Indexed):
-        return rebuild(expr, (expr.base, *(substitute(i, mapping) for i in expr.indices)))
+        return rebuild(expr, (expr.base, *(_substitute(i, changes) for i in expr.indices)))
     if not expr.args:
         return expr
-    return rebuild(expr, (substitute(arg, mapping) for arg in expr.args))
+    return rebuild(expr, (_substitute(arg, changes) for arg in expr.args))
 
 
 def _substitute_sum(expr: Sum, mapping: Mapping[Symbol, Expr]) -> Expr:
-    axes = axes_of(expr)
+    axes, free = axes_of(expr), expr.free_symbols
     bound = {i for i, _ in axes}
-    inner = {old: new for old, new in mapping.items() if old not in bound}
-    captured = set().union(*(new.free_symbols for new in inner.values())) if inner else set()
+    inner = {old: new for old, new in mapping.items() if old in free}
+    if not inner:
+        return expr
+    captured = set().union(*(new.free_symbols for new in inner.values()))
     avoid = captured | expr.function.free_symbols | bound
     renamed = []
     for i, extent in axes:

@@ -37,12 +37,11 @@ NUMPY = {
 }
 MULTIPLICITY = {"relu**2": 2, "z*tanh(z)": 2, "z**2*tanh(z)": 3, "cos-1": 2}
 DEPTHS = (2, 3, 4)
-LENGTHS = {"n": 7, "D": 3, "C": 2, "h": 5, "h1": 5, "h2": 4, "h3": 6}
+LENGTHS = {"n": 7, "D": 3, "C": 2, "h": 5, "h1": 5, "h2": 4, "h3": 6, "h4": 3}
 FEW = {"fully-connected-vector": ("tanh",)}  # the hidden layers are those of the scalar
 
-
-# Their formula contains z twice: a written-out gradient doubles with every layer.
-TWICE = {"gelu", "silu", "z*tanh(z)", "z**2*tanh(z)"}
+# Their formula contains z several times, so the tree of a network doubles with every layer.
+TWICE = ("gelu", "silu", "z*tanh(z)", "z**2*tanh(z)")
 
 
 def _activations(name):
@@ -61,7 +60,7 @@ def _loss(*case):
     """Losses take turns, those that couple outputs where there are several."""
     several = "vector" in case[0] or case[0] == "deep-linear"
     losses = [loss for loss in LOSSES if several or not LOSSES[loss].couples]
-    return losses[CASES.index(case) % len(losses)]
+    return losses[CASES.index(case) % len(losses)] if case in CASES else "logistic"
 
 
 @cache
@@ -105,7 +104,7 @@ def test_the_lowered_output_is_that_of_matrix_products(name, layers, activation)
 
 @pytest.mark.parametrize(
     ("name", "layers", "activation"),
-    [case for case in CASES if not (case[1] > 3 and case[2] in TWICE)],
+    [*CASES, *(("fully-connected", 5, activation) for activation in TWICE)],
 )
 def test_the_symbolic_gradient_is_the_automatic_one(name, layers, activation):
     network = _network(name, layers, activation)
@@ -117,6 +116,27 @@ def test_the_symbolic_gradient_is_the_automatic_one(name, layers, activation):
         for entry, expected in zip(network.parameters, automatic, strict=True):
             symbolic = lower(gradient(energy, entry), arguments, entry.indices)(*arrays)
             assert _relative(symbolic, expected) < 1e-12, entry
+
+
+@pytest.mark.parametrize("activation", ["tanh", *TWICE])
+def test_the_distinct_subexpressions_of_a_gradient_grow_linearly_with_depth(activation):
+    """By a constant number for two layers (letters of indices may alternate), depths 4 to 8."""
+    counts = []
+    for layers in range(4, 9):
+        network = _network("fully-connected", layers, activation)
+        energy = total_loss(network, find_loss("logistic"))
+        counts.append(len(_distinct(gradient(energy, network.parameters[0]))))
+    assert counts[4] - counts[2] == counts[2] - counts[0], counts
+
+
+def _distinct(expr):
+    found, pending = set(), [expr]
+    while pending:
+        node = pending.pop()
+        if node not in found:
+            found.add(node)
+            pending += node.args
+    return found
 
 
 @pytest.mark.parametrize(("name", "layers", "activation"), CASES)

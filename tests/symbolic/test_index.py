@@ -59,3 +59,22 @@ def test_fresh_falls_back_to_numbers_for_unknown_sizes():
 def test_free_axes_know_their_sizes():
     expr = x[i, p] * sum_over(W[j, q], (q, D))
     assert free_axes(expr) == {i: n, p: D, j: h}
+
+
+def test_a_sum_is_that_of_sympy_and_remembers_its_free_symbols():
+    h, n = size("h"), size("n")
+    j, i = index("j"), index("i")
+    a = tensor("a", h, n)
+    ours, theirs = sum_over(a[j, i], (j, h)), sp.Sum(a[j, i], (j, 1, h))
+    assert ours == theirs
+    assert theirs == ours
+    assert hash(ours) == hash(theirs)
+    assert ours != sp.Sum(a[j, i], (i, 1, n))
+    assert {ours: 1}[theirs] == 1
+    assert ours.free_symbols == theirs.free_symbols
+    ours.free_symbols.clear()  # SymPy writes into the sets that it gets
+    assert ours.free_symbols == theirs.free_symbols
+    assert sp.srepr(ours) == sp.srepr(theirs)
+    assert sum_over(ours, (i, n)) == sp.Sum(a[j, i], (j, 1, h), (i, 1, n))
+    numeric = sum_over(j**2, (j, sp.Integer(4)))
+    assert numeric.doit() == 30
