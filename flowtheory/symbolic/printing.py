@@ -179,6 +179,10 @@ class _OneLine(_PaperOrder, StrPrinter):
         z, a, k = expr.args
         return f"1[{self._print(z)} > 0]" if a == k == 0 else self._print_Ramp(expr, "'")
 
+    def _print_AnyActivation(self, expr: Any) -> str:
+        z, m = expr.args
+        return "σ" + "'" * int(m) + f"({self._print(z)})"
+
     def _print_AnyLoss(self, expr: Any) -> str:
         y, f, m = expr.args
         return "ℓ" + "'" * int(m) + f"({self._print(y)}, {self._print(f)})"
