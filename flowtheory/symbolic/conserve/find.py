@@ -232,7 +232,7 @@ def _new_vectors(rates: Sequence[Expr], known: Sequence[Vector]) -> list[Vector]
     for at, n in windows:
         if len(found) == missing:
             break
-        for solution in system[:, at : at + n].nullspace():
+        for solution in system.extract(range(system.rows), range(at, at + n)).nullspace():
             vector = [S.Zero] * at + _primitive(solution) + [S.Zero] * (size - at - n)
             wider = span.col_join(Matrix([vector]))
             if wider.rank() > span.rank():

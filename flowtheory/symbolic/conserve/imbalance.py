@@ -153,10 +153,14 @@ def imbalance_identity(
     return ImbalanceIdentity(quantity, z, feedback, replace_entries(defect, values), rate, short)
 
 
-def _hidden_signal(network: Network, layer: int) -> Expr:
-    """The signals of a hidden layer, from the innermost."""
+def hidden_signals(network: Network) -> list[Expr]:
+    r"""The signals $\sigma(z_l)$ of a network with `ANY_ACTIVATION`, from the innermost."""
     signals = [node for node in network.output.atoms(AnyActivation) if node.args[1] == 0]
-    signals.sort(key=lambda node: len(node.atoms(AnyActivation)))
+    return sorted(signals, key=lambda node: len(node.atoms(AnyActivation)))
+
+
+def _hidden_signal(network: Network, layer: int) -> Expr:
+    signals = hidden_signals(network)
     if not signals:
         raise ParameterError(
             f"{network.name} has its activation fixed, or no hidden layer",
