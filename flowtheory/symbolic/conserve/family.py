@@ -23,6 +23,7 @@ from flowtheory.errors import ParameterError
 from flowtheory.symbolic.activation import Ramp
 from flowtheory.symbolic.conserve.polynomial import (
     Field,
+    NotPolynomialError,
     Polynomial,
     gradient_field,
     primitive,
@@ -37,10 +38,6 @@ from flowtheory.symbolic.network import SAMPLES, Network
 ALL_DATA = "all data and all losses"
 LEADING_ORDER = "the leading flow at small initialization, for all targets"
 ONE_FLOW = "one given flow"
-
-
-class NotPolynomialError(ParameterError):
-    """An output that is no polynomial in parameters and data, so that its laws are not counted."""
 
 
 @dataclass(frozen=True)

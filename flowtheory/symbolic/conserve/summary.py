@@ -16,18 +16,14 @@ from sympy import Eq, Integer, Symbol, Tuple
 from flowtheory.errors import ParameterError
 from flowtheory.symbolic.activation import ARGUMENT, Activation, AnyActivation
 from flowtheory.symbolic.conserve.count import LawCount
-from flowtheory.symbolic.conserve.family import (
-    ALL_DATA,
-    LEADING_ORDER,
-    ONE_FLOW,
-    NotPolynomialError,
-)
+from flowtheory.symbolic.conserve.family import ALL_DATA, LEADING_ORDER, ONE_FLOW
 from flowtheory.symbolic.conserve.find import ClosedLaw, Scope, closed_laws
 from flowtheory.symbolic.conserve.imbalance import (
     euler_defect,
     hidden_signals,
     imbalance_identity,
 )
+from flowtheory.symbolic.conserve.polynomial import NotPolynomialError
 from flowtheory.symbolic.conserve.question import Question, conservation, size_names
 from flowtheory.symbolic.derivation import Derivation, Line
 from flowtheory.symbolic.effective import EffectiveFlow, effective_flow
