@@ -54,7 +54,7 @@ def conserve(
     ] = Format.TEXT,
     debug: Annotated[bool, typer.Option(help="Show tracebacks.")] = False,
 ) -> None:
-    """Show the conserved quantities of a network, and prove how many there are.
+    """Show the conserved quantities of a network, and count them.
 
     Closed forms hold for every size; the number of independent laws is bounded from below by laws
     that were found and from above by the rank of a Lie algebra. The laws do not depend on the loss.
@@ -173,12 +173,14 @@ def _text(summary: Summary) -> str:
 
 
 def _wrapped(line: str) -> str:
+    """The line within the width; numbered names and equations hang."""
     indent = line[: len(line) - len(line.lstrip())]
+    hanging = "   " if line[:1].isdigit() else "    " if len(indent) == 5 else ""
     return textwrap.fill(
         line.strip(),
         WIDTH,
         initial_indent=indent,
-        subsequent_indent=indent + {0: "   ", 5: "    "}.get(len(indent), ""),
+        subsequent_indent=indent + hanging,
         break_long_words=False,
         break_on_hyphens=False,
     )

@@ -46,6 +46,10 @@ from flowtheory.symbolic.conserve.closed_form import norm_difference as norm_dif
 from flowtheory.symbolic.conserve.closed_form import validity as validity
 from flowtheory.symbolic.conserve.count import LawCount as LawCount
 from flowtheory.symbolic.conserve.count import count_laws as count_laws
+from flowtheory.symbolic.conserve.drift import EulerDefect as EulerDefect
+from flowtheory.symbolic.conserve.drift import ImbalanceIdentity as ImbalanceIdentity
+from flowtheory.symbolic.conserve.drift import euler_defect as euler_defect
+from flowtheory.symbolic.conserve.drift import imbalance_identity as imbalance_identity
 from flowtheory.symbolic.conserve.family import Family as Family
 from flowtheory.symbolic.conserve.family import all_data as all_data
 from flowtheory.symbolic.conserve.family import given_flow as given_flow
@@ -56,10 +60,6 @@ from flowtheory.symbolic.conserve.family import vector_fields as vector_fields
 from flowtheory.symbolic.conserve.find import ClosedLaw as ClosedLaw
 from flowtheory.symbolic.conserve.find import Scope as Scope
 from flowtheory.symbolic.conserve.find import closed_laws as closed_laws
-from flowtheory.symbolic.conserve.imbalance import EulerDefect as EulerDefect
-from flowtheory.symbolic.conserve.imbalance import ImbalanceIdentity as ImbalanceIdentity
-from flowtheory.symbolic.conserve.imbalance import euler_defect as euler_defect
-from flowtheory.symbolic.conserve.imbalance import imbalance_identity as imbalance_identity
 from flowtheory.symbolic.conserve.question import Question as Question
 from flowtheory.symbolic.conserve.question import conservation as conservation
 from flowtheory.symbolic.derivation import Derivation as Derivation

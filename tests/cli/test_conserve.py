@@ -60,6 +60,14 @@ def shown_json(*arguments):
     return run(*arguments, "--format", "json").stdout
 
 
+def test_one_layer_has_no_law_and_no_drift():
+    text = shown("fully-connected", "--layers", "1")
+    assert text.count("N = 0") == 2
+    assert "No quadratic law of one or several layers was found." in text
+    assert "near z = 0" not in text
+    assert "those above" not in text
+
+
 def test_a_gap_is_shown_as_two_bounds():
     text = shown("linear:1,3,5,1,2")
     assert "= (21, 23)" in text

@@ -9,7 +9,7 @@ To read in this order:
 - `question`: the three questions about a network with given sizes, in one call;
 - `architectures`: factorizations with given widths;
 - `closed_form`: quantities in index notation, and the proof that they are constant; `find`: all
-  quadratic ones of any network; `imbalance`: how fast a balance is lost that is not exact;
+  quadratic ones of any network; `drift`: how fast a balance is lost that is not exact;
 - `summary`: all of this for one network, as a derivation.
 """
 

@@ -135,9 +135,13 @@ class _Finder:
         laws = [
             ClosedLaw(entry, Scope.ENTRIES, validity, (square_norm(entry),)) for entry in frozen
         ]
-        for extent in self.layers:
-            laws += self._of_layer(extent, potential, validity, frozen)
         rates = [_rate(potential, entry, lambda e: e) for entry in self.tensors]
+        for extent, slots in self.layers.items():
+            own = [rates[self.tensors.index(entry)] for entry, _ in slots]
+            # A law of the units sums to one of the tensors, unless a tensor has the axis twice.
+            if _independent(own) and len({entry for entry, _ in slots}) == len(slots):
+                continue
+            laws += self._of_layer(extent, potential, validity, frozen)
         sums = _new_vectors(rates, self.sums)
         self.sums += sums
         return laws + [ClosedLaw(self._norms(v), Scope.TENSORS, validity) for v in sums]
@@ -151,18 +155,21 @@ class _Finder:
         units += still
         a = fresh(extent, potential.free_symbols)
         b = fresh(extent, potential.free_symbols | {a})
+        equal = [_gram_rate(potential, slot, a, a) for slot in slots]
+        if _independent(equal):  # a law of all pairs would be one of the units
+            return []
+        different = [_gram_rate(potential, slot, a, b) for slot in slots]
         laws = []
-        for scope, known, end in ((Scope.PAIRS, pairs, b), (Scope.UNITS, units, a)):
-            rates = [_gram_rate(potential, slot, a, end) for slot in slots]
-            for vector in _new_vectors(rates, known):
-                known.append(vector)
-                weaker = [self._summed(vector, slots)]
-                if scope is Scope.PAIRS:
-                    units.append(vector)
-                    weaker.insert(0, _gram_sum(vector, slots, a, a))
-                laws.append(
-                    ClosedLaw(_gram_sum(vector, slots, a, end), scope, validity, tuple(weaker))
-                )
+        for vector in _new_vectors(different, pairs):
+            pairs.append(vector)
+            units.append(vector)
+            weaker = (_gram_sum(vector, slots, a, a), self._summed(vector, slots))
+            quantity = _gram_sum(vector, slots, a, b)
+            laws.append(ClosedLaw(quantity, Scope.PAIRS, validity, weaker))
+        for vector in _new_vectors(equal, units):
+            units.append(vector)
+            quantity, weaker = _gram_sum(vector, slots, a, a), (self._summed(vector, slots),)
+            laws.append(ClosedLaw(quantity, Scope.UNITS, validity, weaker))
         return laws
 
     def _summed(self, vector: Vector, slots: Sequence[Slot]) -> Expr:
@@ -239,6 +246,11 @@ def _new_vectors(rates: Sequence[Expr], known: Sequence[Vector]) -> list[Vector]
                 span = wider
                 found.append(tuple(vector))
     return found
+
+
+def _independent(rates: Sequence[Expr]) -> bool:
+    """Whether no combination of the rates vanishes."""
+    return _coefficients(rates).rank() == len(rates)
 
 
 def _coefficients(rates: Sequence[Expr]) -> Matrix:

@@ -16,13 +16,13 @@ from sympy import Eq, Integer, Symbol, Tuple
 from flowtheory.errors import ParameterError
 from flowtheory.symbolic.activation import ARGUMENT, Activation, AnyActivation
 from flowtheory.symbolic.conserve.count import LawCount
-from flowtheory.symbolic.conserve.family import ALL_DATA, LEADING_ORDER, ONE_FLOW
-from flowtheory.symbolic.conserve.find import ClosedLaw, Scope, closed_laws
-from flowtheory.symbolic.conserve.imbalance import (
+from flowtheory.symbolic.conserve.drift import (
     euler_defect,
     hidden_signals,
     imbalance_identity,
 )
+from flowtheory.symbolic.conserve.family import ALL_DATA, LEADING_ORDER, ONE_FLOW
+from flowtheory.symbolic.conserve.find import ClosedLaw, Scope, closed_laws
 from flowtheory.symbolic.conserve.polynomial import NotPolynomialError
 from flowtheory.symbolic.conserve.question import Question, conservation, size_names
 from flowtheory.symbolic.derivation import Derivation, Line
@@ -68,7 +68,7 @@ class Summary:
         lines = [*_closed(self.laws), *self.drifts]
         printed: list[tuple[Expr, ...]] = []
         for sizes, count in self.counts:
-            lines += _counted(sizes, count, 0 if count.laws in printed else shown)
+            lines += _counted(sizes, count, 0 if count.laws in printed and count.laws else shown)
             printed.append(count.laws)
         return Derivation(self.title, tuple(lines))
 
@@ -156,6 +156,8 @@ def drift_lines(network: Network, activation: Activation) -> tuple[Line, ...]:
             f"g{layer}: derivatives of the summed loss by their outputs."
         )
         lines.append(Line(f"Drift of layers {layer} and {layer + 1}", identity.statement, note))
+    if not lines:
+        return ()
     bracket = degree * AnyActivation(ARGUMENT, Integer(0))
     bracket -= ARGUMENT * AnyActivation(ARGUMENT, Integer(1))
     series = defect.coefficient * ARGUMENT**defect.order + BIG_O(ARGUMENT ** (defect.order + 1))
@@ -177,7 +179,7 @@ def _random_data(
 
 def _closed(laws: Sequence[ClosedLaw]) -> Iterator[Line]:
     for number, law in enumerate(laws, 1):
-        note = f"Holds along {law.validity.value}; for every size and all data."
+        note = f"Holds along {law.validity.value}, for every size and all data."
         yield Line(f"Law {number}, for {law.scope.value}", law.statement, note)
         if law.scope is not Scope.ENTRIES:
             for quantity in law.implies:

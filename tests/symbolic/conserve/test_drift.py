@@ -11,7 +11,7 @@ from flowtheory.errors import ParameterError
 from flowtheory.lower import lower
 from flowtheory.symbolic import ACTIVATIONS, find_loss, fully_connected, two_layer
 from flowtheory.symbolic.activation import ANY_ACTIVATION, ARGUMENT, AnyActivation, with_activation
-from flowtheory.symbolic.conserve.imbalance import euler_defect, imbalance_identity
+from flowtheory.symbolic.conserve.drift import euler_defect, imbalance_identity
 from flowtheory.symbolic.derivation import Derivation, Line, from_json
 from flowtheory.symbolic.loss import LABEL, OUTPUT, AnyLoss
 from flowtheory.symbolic.network import total_loss
