@@ -130,7 +130,8 @@ class _OneLine(_PaperOrder, StrPrinter):
     def _print_Indexed(self, expr: Indexed) -> str:
         indices = [self._print(i) for i in expr.indices]
         joined = "".join(indices) if all(len(i) == 1 for i in indices) else ",".join(indices)
-        return f"{self._print(expr.base.label)}_{joined}"
+        name = self._print(expr.base.label)
+        return f"{name}_{joined}" if joined else name
 
     def _print_Sum(self, expr: Sum) -> str:
         over = "".join(self._print(limit[0]) for limit in reversed(expr.limits))

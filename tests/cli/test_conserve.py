@@ -100,8 +100,8 @@ def test_json_statements_are_exact():
 
 
 def test_latex_is_a_document():
-    latex = shown_latex("fully-connected", "--activation", "sigmoid")
-    assert latex.startswith("% No leading flow")
+    latex = shown_latex("fully-connected", "--activation", "sin")
+    assert latex.startswith("% No count for all data")
     assert "\\documentclass" in latex
     assert latex.rstrip().endswith("\\end{document}")
     assert latex.isascii()
@@ -127,7 +127,7 @@ MISTAKES = {
     "a size is zero": (["deep-linear", "--sizes", "h=0"], "the size h is 0"),
     "no such question": (["deep-linear", "--question", "x"], "all-data, leading, one-flow"),
     "not polynomial": (["fully-connected", "--question", "all-data"], "not a polynomial"),
-    "no saddle": (["fully-connected", "--activation", "sigmoid", "--question", "leading"], "1/2"),
+    "no leading flow": (["fully-connected", "--activation", "1/z"], "pole"),
     "degree is zero": (["linear:2,2,2", "--degree", "0"], "the degree is 0"),
     "too large": (["linear:9,9,9", "--degree", "4"], "lower the degree"),
 }
