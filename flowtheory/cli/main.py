@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from flowtheory.cli.conserve import conserve
 from flowtheory.cli.derive import derive
 from flowtheory.cli.laws import laws
 from flowtheory.cli.verify import verify
@@ -25,6 +26,7 @@ app = typer.Typer(
 app.command()(verify)
 app.command()(laws)
 app.command()(derive)
+app.command()(conserve)
 
 
 def _show_version(wanted: bool) -> None:

@@ -16,12 +16,14 @@ To read in this order:
 """
 
 from flowtheory.symbolic.activation import ACTIVATIONS as ACTIVATIONS
+from flowtheory.symbolic.activation import ANY_ACTIVATION as ANY_ACTIVATION
 from flowtheory.symbolic.activation import Activation as Activation
 from flowtheory.symbolic.activation import absolute as absolute
 from flowtheory.symbolic.activation import find_activation as find_activation
 from flowtheory.symbolic.activation import leaky_relu as leaky_relu
 from flowtheory.symbolic.activation import relu as relu
 from flowtheory.symbolic.activation import relu_power as relu_power
+from flowtheory.symbolic.activation import with_activation as with_activation
 from flowtheory.symbolic.alignment import derive_alignment as derive_alignment
 from flowtheory.symbolic.asymptotic import Formula as Formula
 from flowtheory.symbolic.blowup import AlignedFlow as AlignedFlow
@@ -41,12 +43,22 @@ from flowtheory.symbolic.conserve.closed_form import norm_difference as norm_dif
 from flowtheory.symbolic.conserve.closed_form import validity as validity
 from flowtheory.symbolic.conserve.count import LawCount as LawCount
 from flowtheory.symbolic.conserve.count import count_laws as count_laws
+from flowtheory.symbolic.conserve.drift import EulerDefect as EulerDefect
+from flowtheory.symbolic.conserve.drift import ImbalanceIdentity as ImbalanceIdentity
+from flowtheory.symbolic.conserve.drift import euler_defect as euler_defect
+from flowtheory.symbolic.conserve.drift import imbalance_identity as imbalance_identity
 from flowtheory.symbolic.conserve.family import Family as Family
 from flowtheory.symbolic.conserve.family import all_data as all_data
+from flowtheory.symbolic.conserve.family import given_flow as given_flow
 from flowtheory.symbolic.conserve.family import gradients as gradients
 from flowtheory.symbolic.conserve.family import leading_order as leading_order
 from flowtheory.symbolic.conserve.family import one_flow as one_flow
 from flowtheory.symbolic.conserve.family import vector_fields as vector_fields
+from flowtheory.symbolic.conserve.find import ClosedLaw as ClosedLaw
+from flowtheory.symbolic.conserve.find import Scope as Scope
+from flowtheory.symbolic.conserve.find import closed_laws as closed_laws
+from flowtheory.symbolic.conserve.question import Question as Question
+from flowtheory.symbolic.conserve.question import conservation as conservation
 from flowtheory.symbolic.derivation import Derivation as Derivation
 from flowtheory.symbolic.derivation import Line as Line
 from flowtheory.symbolic.directions.find import critical_directions as critical_directions

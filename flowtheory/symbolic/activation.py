@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from sympy import Rational, Symbol, cos, erf, exp, log, sin, sqrt, sympify, tanh
+from sympy import Integer, Rational, Symbol, cos, erf, exp, log, sin, sqrt, sympify, tanh
+from sympy.core.function import ArgumentIndexError
 
 from flowtheory.errors import ParameterError, unknown_name
-from flowtheory.symbolic.expression import Expr
+from flowtheory.symbolic.expression import Expr, Head
 from flowtheory.symbolic.local import LocalForm, local_form, without_library_kinks
 from flowtheory.symbolic.parse import parse
 from flowtheory.symbolic.ramp import Ramp, Step
@@ -34,6 +35,10 @@ class Activation:
     def __call__(self, z: Expr) -> Expr:
         r"""$\sigma(z)$."""
         return self.expression.xreplace({ARGUMENT: z})
+
+    def derivative(self, order: int = 1) -> Expr:
+        r"""$\sigma^{(m)}(z)$ for $m$ = `order`, in the symbol `ARGUMENT`."""
+        return self.expression.diff(ARGUMENT, order) if order else self.expression
 
     @cached_property
     def local(self) -> LocalForm:
@@ -59,6 +64,40 @@ class Activation:
         if constant == 0:
             return self
         return Activation(f"centred {self.name}", self.expression - constant)
+
+
+class AnyActivation(Head):
+    r"""`AnyActivation(z, m)` is $\sigma^{(m)}(z)$ for an arbitrary smooth activation $\sigma$."""
+
+    nargs = 2
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        r"""$\partial_z$ raises $m$ by one."""
+        if argindex == 1:
+            z, m = self.args
+            return AnyActivation(z, m + 1)
+        raise ArgumentIndexError(self, argindex)
+
+    def _eval_is_real(self) -> bool:
+        return True
+
+    def _latex(self, printer: Any, exp: str | None = None) -> str:
+        z, m = self.args
+        name = r"\sigma" + "'" * int(m) if m <= 3 else rf"\sigma^{{({m})}}"
+        text = rf"{name}\left({printer.doprint(z)}\right)"
+        return text if exp is None else rf"{text}^{{{exp}}}"
+
+
+ANY_ACTIVATION = Activation("arbitrary", AnyActivation(ARGUMENT, Integer(0)))
+"""An activation of which nothing is known; `with_activation` puts one in its place."""
+
+
+def with_activation(expr: Expr, sigma: str | Expr | Activation) -> Expr:
+    r"""`expr` with $\sigma$ in place of the arbitrary activation."""
+    chosen = find_activation(sigma)
+    return expr.replace(
+        AnyActivation, lambda z, m: chosen.derivative(int(m)).xreplace({ARGUMENT: z})
+    )
 
 
 def relu(at_kink: Any = 0) -> Activation:

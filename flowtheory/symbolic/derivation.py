@@ -11,13 +11,14 @@ from typing import Any
 from sympy import srepr, sympify
 
 from flowtheory.errors import unknown_name
-from flowtheory.symbolic.activation import Ramp, Step
+from flowtheory.symbolic.activation import AnyActivation, Ramp, Step
 from flowtheory.symbolic.expression import Expr, ScalarBase, ScalarEntry
 from flowtheory.symbolic.loss import AnyLoss
 from flowtheory.symbolic.printing import Rate, tex, unicode_line
 
 _HEADS: dict[str, Any] = {
-    head.__name__: head for head in (Ramp, Step, AnyLoss, Rate, ScalarBase, ScalarEntry)
+    head.__name__: head
+    for head in (Ramp, Step, AnyActivation, AnyLoss, Rate, ScalarBase, ScalarEntry)
 }
 
 

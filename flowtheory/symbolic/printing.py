@@ -134,7 +134,8 @@ class _OneLine(_PaperOrder, StrPrinter):
             return self._print(expr.base.label)
         indices = [self._print(i) for i in expr.indices]
         joined = "".join(indices) if all(len(i) == 1 for i in indices) else ",".join(indices)
-        return f"{self._print(expr.base.label)}_{joined}"
+        name = self._print(expr.base.label)
+        return f"{name}_{joined}" if joined else name
 
     def _print_Sum(self, expr: Sum) -> str:
         over = "".join(self._print(limit[0]) for limit in reversed(expr.limits))
@@ -182,6 +183,10 @@ class _OneLine(_PaperOrder, StrPrinter):
     def _print_Step(self, expr: Any) -> str:
         z, a, k = expr.args
         return f"1[{self._print(z)} > 0]" if a == k == 0 else self._print_Ramp(expr, "'")
+
+    def _print_AnyActivation(self, expr: Any) -> str:
+        z, m = expr.args
+        return "σ" + "'" * int(m) + f"({self._print(z)})"
 
     def _print_AnyLoss(self, expr: Any) -> str:
         y, f, m = expr.args

@@ -75,6 +75,39 @@ def attention(dimension: int, head: int, heads: int = 1) -> Family:
     return potentials(phi, names.symbols)
 
 
+def linear_convolution(
+    channels: int, first: int, second: int | None = None, ends: int = 1
+) -> Family:
+    r"""$\varphi_{ois} = \sum_j \sum_{a+b=s} u_{oja}\, v_{jib}$: two layers of full convolutions.
+
+    With one input and one output channel and filters of equal length the convolution commutes:
+    $u_j$ and $v_j$ may be exchanged, and besides the Gram differences $\langle v_j, v_k\rangle -
+    \langle u_j, u_k\rangle$ the products $\langle u_j, v_k\rangle - \langle u_k, v_j\rangle$
+    are laws, $m^2$ together for $m$ channels as long as the filters are not shorter than that.
+
+    Args:
+        channels: Hidden channels.
+        first: The length of the filters $v$ of the first layer.
+        second: That of $u$ in the second; default `first`.
+        ends: Input channels, and output channels.
+    """
+    taps = first if second is None else second
+    _check((channels, ends, first, taps))
+    names = _Names()
+    inner = [names.matrix(f"v{j}", ends, first) for j in range(1, channels + 1)]
+    outer = [names.matrix(f"u{j}", ends, taps) for j in range(1, channels + 1)]
+    phi = (
+        collect(
+            term
+            for u, v in zip(outer, inner, strict=True)
+            for a in range(max(0, s - first + 1), min(s + 1, taps))
+            for term in times(u[o][a], v[i][s - a]).items()
+        )
+        for o, i, s in product(range(ends), range(ends), range(first + taps - 1))
+    )
+    return potentials(phi, names.symbols)
+
+
 @dataclass
 class _Names:
     """Numbers the variables in the order in which they are made."""

@@ -76,26 +76,32 @@ def gram_difference(outer: Indexed, inner: Indexed) -> Expr:
         )
     a = fresh(shared, ())
     b = fresh(shared, (a,))
-    before, after = inner.shape[1:], outer.shape[:-1]
-    return _gram(outer, (a, b), after, last=True) - _gram(inner, (a, b), before, last=False)
+    return gram(outer, outer.rank - 1, a, b) - gram(inner, 0, a, b)
+
+
+def gram(entry: Indexed, axis: int, a: Symbol, b: Symbol) -> Expr:
+    r"""$\sum T_{\dots a\dots} T_{\dots b\dots}$, summed over every axis of $T$ but `axis`.
+
+    Args:
+        entry: The generic entry of $T$.
+        axis: The position of the axis that stays.
+        a: An index of this axis.
+        b: Another one, or the same: the squared norm of the entries attached to one unit.
+    """
+    axes: list[tuple[Symbol, Expr]] = []
+    for position, extent in enumerate(entry.shape):
+        if position != axis:
+            axes.append((fresh(extent, (a, b, *(i for i, _ in axes))), extent))
+    summed = [i for i, _ in axes]
+    left, right = (entry.base[(*summed[:axis], end, *summed[axis:])] for end in (a, b))
+    return sum_over(left * right, *axes)
 
 
 def norm_difference(left: Indexed, left_degree: Expr, right: Indexed, right_degree: Expr) -> Expr:
     r"""$|A|^2/d_A - |B|^2/d_B$ of two layers in which the output has the degrees $d_A$, $d_B$."""
-    return _square_norm(left) / sympify(left_degree) - _square_norm(right) / sympify(right_degree)
+    return square_norm(left) / sympify(left_degree) - square_norm(right) / sympify(right_degree)
 
 
-def _gram(
-    entry: Indexed, ends: tuple[Symbol, Symbol], others: tuple[Expr, ...], last: bool
-) -> Expr:
-    """The product of a layer with itself, summed over its axes other than the shared one."""
-    axes = []
-    for extent in others:
-        axes.append((fresh(extent, (*ends, *(i for i, _ in axes))), extent))
-    summed = tuple(i for i, _ in axes)
-    a, b = ((*summed, end) if last else (end, *summed) for end in ends)
-    return sum_over(entry.base[a] * entry.base[b], *axes)
-
-
-def _square_norm(entry: Indexed) -> Expr:
+def square_norm(entry: Indexed) -> Expr:
+    r"""$|T|^2$, the sum of the squares of all entries."""
     return sum_over(entry**2, *zip(entry.indices, entry.shape, strict=True))

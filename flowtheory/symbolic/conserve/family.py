@@ -5,28 +5,32 @@ Three questions have different answers, and each has its own constructor:
 - all data and all losses (`all_data`, `gradients`): the flows of every data set are combinations of
   $\nabla\varphi_i$, where the output is $f(\varphi(\theta), x)$;
 - the leading flow at small initialization, for all targets (`leading_order`);
-- one given flow (`one_flow`), for which fewer fields leave more laws.
+- one given flow (`one_flow`, `given_flow`), for which fewer fields leave more laws.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import product
+from typing import Any
 
-from sympy import Add, Integer, Poly, PolynomialError, Sum, Symbol
+import numpy as np
+from sympy import Add, Integer, Poly, PolynomialError, Rational, Sum, Symbol, expand
 
 from flowtheory.errors import ParameterError
 from flowtheory.symbolic.activation import Ramp
 from flowtheory.symbolic.conserve.polynomial import (
     Field,
+    NotPolynomialError,
     Polynomial,
     gradient_field,
     primitive,
     read_field,
     variables,
 )
-from flowtheory.symbolic.expression import Expr, Indexed
+from flowtheory.symbolic.expression import Expr, Indexed, IndexedBase
 from flowtheory.symbolic.index import axes_of, free_axes, rebuild, substitute
 from flowtheory.symbolic.leading import LeadingFlow
 from flowtheory.symbolic.network import SAMPLES, Network
@@ -142,16 +146,55 @@ def leading_order(flow: LeadingFlow, sizes: Mapping[str, int]) -> Family:
     return _written_out(flow.potential, flow.network, sizes, LEADING_ORDER)
 
 
+def given_flow(
+    flow: LeadingFlow, sizes: Mapping[str, int], data: Mapping[str, Sequence[Any]]
+) -> Family:
+    r"""The leading flow of a network on given data.
+
+    Args:
+        flow: The leading flow, with a polynomial potential.
+        sizes: A number for each symbolic size, the number of samples `n` among them.
+        data: The entries of every tensor of data in the potential, such as `{"x": [[1, 2]], "c":
+            [1]}`: nested lists of integers or fractions.
+    """
+    parameters = _parameters(flow.network, sizes)
+    (potential,) = _entries(flow.potential, {}, sizes)
+    values: dict[Symbol, Expr] = {}
+    for base in {entry.base for entry in flow.potential.atoms(Indexed)} - {*flow.network.bases}:
+        values |= _values(base, sizes, data)
+    numeric = potential.xreplace(values)
+    return one_flow({s: expand(numeric.diff(s)) for s in parameters})
+
+
+def _values(
+    base: IndexedBase, sizes: Mapping[str, int], data: Mapping[str, Sequence[Any]]
+) -> dict[Symbol, Expr]:
+    name, shape = str(base), tuple(_number(extent, sizes) for extent in base.shape)
+    array = np.array(data.get(name, ()), dtype=object)
+    exact = all(isinstance(v, int | Fraction | Rational) for v in array.flat)
+    if array.shape != shape or not exact:
+        raise ParameterError(
+            f"the data {name} are {data.get(name, 'missing')}",
+            expected=f"integers or fractions of shape {shape}",
+            fix="laws of one flow need exact numbers; round a float with Fraction",
+        )
+    indices = product(*(range(1, length + 1) for length in shape))
+    return {_entry_symbol(base, i): Rational(v) for i, v in zip(indices, array.flat, strict=True)}
+
+
+def _parameters(network: Network, sizes: Mapping[str, int]) -> list[Symbol]:
+    return [
+        symbol
+        for entry in network.parameters
+        for symbol in _entries(entry, free_axes(entry), sizes)
+    ]
+
+
 def _written_out(expr: Expr, network: Network, sizes: Mapping[str, int], question: str) -> Family:
     # The fields of several samples are combinations of those of a generic one.
     numbers = {**sizes, str(SAMPLES): 1}
-    parameters = [
-        symbol
-        for entry in network.parameters
-        for symbol in _entries(entry, free_axes(entry), numbers)
-    ]
     outputs = _entries(expr, free_axes(expr), numbers)
-    return gradients(outputs, parameters, question)
+    return gradients(outputs, _parameters(network, numbers), question)
 
 
 def _entries(expr: Expr, axes: Mapping[Symbol, Expr], sizes: Mapping[str, int]) -> list[Expr]:
@@ -168,13 +211,17 @@ def _scalar(expr: Expr, sizes: Mapping[str, int]) -> Expr:
         axes = dict(axes_of(expr))
         return Add(*_entries(expr.function, axes, sizes))
     if isinstance(expr, Indexed):
-        return Symbol("_".join(map(str, (expr.base, *expr.indices))), real=True)
+        return _entry_symbol(expr.base, expr.indices)
     if isinstance(expr, Ramp):
         argument = _scalar(expr.args[0], sizes)
         return Symbol(f"[{argument}]", real=True) * argument
     if not expr.args:
         return expr
     return rebuild(expr, (_scalar(arg, sizes) for arg in expr.args))
+
+
+def _entry_symbol(base: IndexedBase, indices: Iterable[Any]) -> Symbol:
+    return Symbol("_".join(map(str, (base, *indices))), real=True)
 
 
 def _number(extent: Expr, sizes: Mapping[str, int]) -> int:
@@ -197,8 +244,8 @@ def _coefficients(output: Expr, parameters: Sequence[Symbol]) -> list[Expr]:
     try:
         return Poly(output, *data).coeffs()
     except PolynomialError as error:
-        raise ParameterError(
-            f"{output} is not a polynomial in the data",
+        raise NotPolynomialError(
+            f"{output} is not a polynomial",
             expected="a polynomial in parameters and data",
             fix="use the leading flow at small initialization, or name phi_i itself",
         ) from error

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from math import gcd, lcm
 
-from sympy import Add, Mul, Poly, PolynomialError, Rational, Symbol
+from sympy import Add, Float, Mul, Poly, PolynomialError, Rational, Symbol, cancel
 
 from flowtheory.errors import ParameterError
 from flowtheory.symbolic.expression import Expr
@@ -18,6 +18,10 @@ Monomial = tuple[int, ...]
 Polynomial = dict[Monomial, int]
 Field = dict[int, Polynomial]
 """Component -> polynomial; a component that is absent is 0."""
+
+
+class NotPolynomialError(ParameterError):
+    """An expression that is no polynomial in parameters and data: its laws are not counted."""
 
 
 def collect(terms: Iterable[tuple[Monomial, int]]) -> Polynomial:
@@ -73,7 +77,7 @@ def read(expr: Expr, symbols: Sequence[Symbol]) -> Mapping[Monomial, Expr]:
     try:
         poly = Poly(expr, *symbols)
     except PolynomialError as error:
-        raise ParameterError(
+        raise NotPolynomialError(
             f"{expr} is not a polynomial in the parameters",
             expected="polynomials; conservation laws are counted for polynomial fields",
             fix="take the leading flow at small initialization, or give a polynomial factorization",
@@ -88,11 +92,17 @@ def read_field(components: Mapping[int, Expr], symbols: Sequence[Symbol]) -> Fie
     """A field with the given components, scaled to integer coefficients without common divisor."""
     parts = {i: read(expr, symbols) for i, expr in components.items() if expr != 0}
     numbers = [c for part in parts.values() for c in part.values()]
+    # A common factor, such as 2/sqrt(pi) of erf, changes the time along the field only.
+    exact = (c for c in numbers if c.is_number and not c.is_Rational and not c.has(Float))
+    unit = next(exact, None)
+    if unit is not None:
+        parts = {i: {m: cancel(c / unit) for m, c in part.items()} for i, part in parts.items()}
+        numbers = [c for part in parts.values() for c in part.values()]
     for c in numbers:
         if not c.is_Rational:
             raise ParameterError(
                 f"the coefficient {c} is not rational",
-                expected="rational numbers once all data and sizes are given",
+                expected="rational numbers, up to a common factor, once data and sizes are given",
                 fix="write floats as Rational, and list every parameter",
             )
     scale = lcm(*(int(c.q) for c in numbers))

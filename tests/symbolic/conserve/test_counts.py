@@ -156,32 +156,6 @@ def test_a_softmax_head_adds_the_column_sums(n, m, r, laws):
     assert set(count.laws[:r]) == {sum(U[:, k]) for k in range(r)}
 
 
-def convolution(channels, taps, ends=1):
-    """Two-layer linear convolution with equal filter lengths, `ends` input and output channels."""
-    u = [matrix(f"u{j}_", ends, taps) for j in range(channels)]
-    v = [matrix(f"v{j}_", ends, taps) for j in range(channels)]
-    phi = [
-        sum(
-            u[j][o, a] * v[j][i, s - a]
-            for j in range(channels)
-            for a in range(taps)
-            if 0 <= s - a < taps
-        )
-        for o in range(ends)
-        for i in range(ends)
-        for s in range(2 * taps - 1)
-    ]
-    return gradients(phi, [entry for block in (*u, *v) for entry in block])
-
-
-@pytest.mark.parametrize(
-    ("channels", "taps", "laws"), [(2, 3, 4), (3, 3, 9), (2, 2, 4), (3, 2, 8), (4, 2, 12)]
-)
-def test_one_channel_linear_convolution_has_antisymmetric_laws_too(channels, taps, laws):
-    assert exact_count(convolution(channels, taps)) == laws
-    assert exact_count(convolution(2, 2, ends=2)) == 3
-
-
 @pytest.mark.parametrize(("widths", "dimension"), [((1, 2, 2, 1), 8), ((1, 4, 4, 1), 24)])
 def test_one_field_has_all_local_first_integrals(widths, dimension):
     count = count_laws(linear(widths))

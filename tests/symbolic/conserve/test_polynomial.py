@@ -38,7 +38,14 @@ def test_fields_are_scaled_to_primitive_integers():
     assert field == {0: {(0,): 2, (1,): 3}, 2: {(2,): 24}}
 
 
-@pytest.mark.parametrize("bad", [sp.sqrt(2) * X, 0.5 * X, sp.Symbol("forgotten") * X, sp.exp(X)])
+def test_a_common_irrational_factor_is_dropped():
+    field = read_field({0: sp.sqrt(2) * X / 3, 2: sp.sqrt(8) * Z}, THREE)
+    assert field == {0: {(0,): 1}, 2: {(2,): 6}}
+
+
+@pytest.mark.parametrize(
+    "bad", [sp.sqrt(2) * X + Y, 0.5 * X, sp.Symbol("forgotten") * X, sp.exp(X), sp.pi * X + Y]
+)
 def test_coefficients_must_be_rational(bad):
     with pytest.raises(ParameterError, match=r"rational|not a polynomial"):
         read_field({0: bad}, THREE)
