@@ -116,7 +116,7 @@ def fit_order(label: str, gap: int, sweeps: Sequence[Sweep]) -> Fit:
     return fit_slope(
         x,
         y,
-        name=f"order of the error, {label}",
+        name=f"order, {label}",
         predicted=float(gap),
         remainder=float(np.mean(drifts)),
         alternatives=(("one order less", gap - 1.0), ("one order more", gap + 1.0)),

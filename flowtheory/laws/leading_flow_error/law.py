@@ -18,7 +18,7 @@ LAW = Law(
     statements=(
         Statement(
             "order", "derived", sp.Eq(f.error, f.ERROR), _OURS,
-            "up to a factor 1 + o(1), at a fixed time of the leading flow",
+            "up to a factor 1 + o(1), at a fixed time tau = eps^(k-2) t of the leading flow",
         ),
         Statement(
             "constant", "derived", sp.Eq(f.constant, f.CONSTANT), _OURS,
@@ -43,11 +43,16 @@ LAW = Law(
     not_shown=(
         "times near the blow-up of the leading flow, where C grows without bound",
         "times that grow with ln(1/eps), as the whole plateau does for k = 2",
-        "kinked activations: their gap is that of the feedback alone",
+        "kinked activations, whose pattern switches (alignment-time measures that)",
         "data whose moments make the leading term vanish: k is then higher",
     ),
-    references=(),
+    references=(
+        "H. Maennel, O. Bousquet, S. Gelly. Gradient descent quantizes ReLU network features. "
+        "2018. arXiv:1803.08367 (leading flow of two layers).",
+        "Z. Chen, T. Luo. On the dynamics of three-layer neural networks: initial condensation. "
+        "2024. arXiv:2402.15958 (of three layers).",
+    ),
     docs="docs/laws/leading-flow-error.md",
     derive=f.derive_order,
-    tested_range="",
+    tested_range="n 6..360, eps 1e-06..0.04642, 132 cases",
 )  # fmt: skip
