@@ -13,7 +13,7 @@ a Hessian at a saddle needs them:
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -118,11 +118,13 @@ def _largest(
     max_products: int,
 ) -> tuple[np.ndarray, np.ndarray, bool]:
     """Eigenvalues in decreasing order with their vectors, and whether all have converged."""
-    operator = LinearOperator((n, n), matvec=lambda v: product(np.ravel(v)), dtype=np.float64)
+    make: Any = LinearOperator  # SciPy's signature is that of its subclasses
+    operator = make((n, n), matvec=lambda v: product(np.ravel(v)), dtype=np.float64)
     basis = min(n, max(2 * count + 1, _BASIS))
     restarts = max(1, max_products // basis)
+    solve: Any = eigsh  # its `tol` is annotated as an integer
     try:
-        values, vectors = eigsh(
+        values, vectors = solve(
             operator, count, which=which, v0=start, tol=tol, ncv=basis, maxiter=restarts
         )
         converged = True

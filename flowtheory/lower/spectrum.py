@@ -169,13 +169,13 @@ def linearize_at(
     return Linearization(
         rates=found.rates,
         residuals=errors[:-1],
-        index=found.index,
+        index=found.growing,
         status=found.status,
         tolerance=found.tolerance,
         inertia=found.inertia,
         stiffness=found.stiffness,
         stiffness_residual=float(errors[-1]),
-        escape_direction=point.named(found.vectors[:, 0]) if found.index else None,
+        escape_direction=point.named(found.vectors[:, 0]) if found.growing else None,
         gradient_norm=float(np.linalg.norm(gradient)),
         n_params=point.size,
     )
@@ -188,7 +188,7 @@ class _Found(NamedTuple):
     vectors: np.ndarray
     stiffness: float
     stiff_vector: np.ndarray
-    index: int
+    growing: int
     status: IndexStatus
     tolerance: float
     inertia: tuple[int, int, int] | None = None
@@ -204,7 +204,7 @@ def _dense(minus_hessian: np.ndarray, leading: int, tolerance: float | None) -> 
         vectors=vectors[:, ::-1][:, :kept],
         stiffness=float(values[0]),
         stiff_vector=vectors[:, 0],
-        index=above,
+        growing=above,
         status=IndexStatus.COUNTED,
         tolerance=level,
         inertia=(above, values.size - above - below, below),
@@ -212,6 +212,8 @@ def _dense(minus_hessian: np.ndarray, leading: int, tolerance: float | None) -> 
 
 
 class _Budget(NamedTuple):
+    """What a search may cost."""
+
     leading: int
     max_index: int
     max_products: int
@@ -250,7 +252,7 @@ def _matrix_free(product: Product, n: int, tolerance: float | None, budget: _Bud
         vectors=growing.vectors[:, :kept],
         stiffness=-float(shrinking.values[0]),
         stiff_vector=shrinking.vectors[:, 0],
-        index=index,
+        growing=index,
         status=status,
         tolerance=level,
     )

@@ -52,7 +52,7 @@ def test_the_constant_of_a_linear_network_is_that_of_its_scalar_flow():
     """One aligned pair of weights, a' = w c - eps^2 a w^2 s: the variation by hand."""
     case = next(c for c in with_feedback() if c.label.startswith("deep linear, 2"))
     x, y = np.array([[1.5]]), np.array([1.0])
-    found = sweep(case, [1e-3, 2e-3, 4e-3], 0, (x, y))
+    found = sweep(case, np.array([1e-3, 2e-3, 4e-3]), 0, (x, y))
     # Every start has |theta|^2 and the modes u = (v + W)/sqrt(2), d = (v - W)/sqrt(2) decoupled:
     # u' = z u, d' = -z d, with the feedback -s (sum_j v_j W_j) (W, v), s = x^2.
     parts = system(case)
@@ -75,9 +75,13 @@ def test_the_constant_of_a_linear_network_is_that_of_its_scalar_flow():
 def test_a_power_that_is_not_the_gap_is_not_accepted():
     eps = np.geomspace(1e-3, 1e-2, 6)
     made = Sweep(eps, 0.3 * eps**1.5, 0.3, eps, 6)
-    fit = fit_order("made up", 2, [made])
+    fit = fit_order("made up", 2, 2, [made])
     assert fit.value == pytest.approx(1.5)
-    assert fit.verdict is not Verdict.AGREES or fit.high - fit.low > 0.05
+    assert fit.verdict is Verdict.DISAGREES
+    bent = Sweep(eps, 0.3 * eps**2 * (1 + 5 * eps), 0.3, eps, 6)
+    honest = fit_order("made up", 2, 1, [bent])
+    assert honest.verdict is Verdict.AGREES
+    assert not fit_order("made up", 2, 1, [replace(bent, error=bent.error * eps**0.2)]).contains(2)
     wide = replace(fit, low=1.9, high=2.1)
     assert judge_widths("narrow", [wide]).verdict is Verdict.INCONCLUSIVE
 

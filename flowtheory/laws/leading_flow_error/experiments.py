@@ -55,7 +55,7 @@ def _measure(name: str, what: str, cases: Sequence[Case], settings: Settings) ->
         rows += [
             r for found, s in zip(sweeps, own, strict=True) for r in _rows(name, case, found, s)
         ]
-        fits.append(fit_order(case.label, gap, sweeps))
+        fits.append(fit_order(case.label, gap, system(case).following, sweeps))
         wrong[case.label] = {"eps": eps, "error": sweeps[0].wrong, "gap": np.array(gap)}
         settings.progress(what, k + 1, len(cases))
     smallest = [
@@ -103,24 +103,41 @@ def _rows(name: str, case: Case, found: Sweep, seed: int) -> list[Evidence]:
     ]
 
 
-def fit_order(label: str, gap: int, sweeps: Sequence[Sweep]) -> Fit:
-    """One slope of ln(error) in ln(eps) for all starts of a case, each with its own constant."""
+def fit_order(label: str, gap: int, following: int, sweeps: Sequence[Sweep]) -> Fit:
+    r"""One slope of ln(error) in ln(eps) for all starts of a case, each with its own constant.
+
+    Args:
+        label: the case.
+        gap: the predicted slope.
+        following: $r$, the error being $C\varepsilon^q(1 + O(\varepsilon^r))$.
+        sweeps: at least 4 scales each.
+    """
     x = np.concatenate([np.log(found.eps) for found in sweeps])
     logs = [np.log(found.error) for found in sweeps]
     y = np.concatenate([values - values.mean() for values in logs])
-    # What the next order adds, seen as the drift of error/(C eps^q); biases of starts average.
-    drifts = [
-        0.5 * float(np.ptp(values - gap * np.log(found.eps)))
-        for values, found in zip(logs, sweeps, strict=True)
-    ]
+    # Every start has its own next term, and the biases of the common slope average.
+    remainders = [_next_order(found.eps, found.error, following) for found in sweeps]
     return fit_slope(
         x,
         y,
         name=f"order, {label}",
         predicted=float(gap),
-        remainder=float(np.mean(drifts)),
+        remainder=float(np.mean(remainders)),
         alternatives=(("one order less", gap - 1.0), ("one order more", gap + 1.0)),
     )
+
+
+def _next_order(eps: np.ndarray, error: np.ndarray, following: int) -> float:
+    r"""Half the range of $c\,\varepsilon^r$ in $\ln E = s\ln\varepsilon + b + c\,\varepsilon^r$.
+
+    All three are fitted: the slope $s$ is free, so that a wrong prediction does not widen its own
+    interval.
+    """
+    x = np.log(eps) - np.mean(np.log(eps))
+    scaled = (eps / eps.max()) ** following
+    basis = np.column_stack([x, np.ones_like(x), scaled])
+    c = np.linalg.lstsq(basis, np.log(error), rcond=None)[0][2]
+    return 0.5 * float(abs(c) * np.ptp(scaled))
 
 
 def judge_widths(claim: str, fits: Sequence[Fit]) -> Finding:

@@ -7,17 +7,19 @@ $u$ is one relative to $\varepsilon$ for $\theta$.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from flowtheory.flow import solve_smooth
 from flowtheory.laws.leading_flow_error.cases import DIMENSION, SAMPLES, WIDTH, Case
 from flowtheory.lower import lower_field
 from flowtheory.precision import float64
+from flowtheory.symbolic.effective import EffectiveFlow
 from flowtheory.symbolic.field import gradient_flow
 from flowtheory.symbolic.network import total_loss
 
@@ -39,19 +41,20 @@ class Sweep:
         samples: the number of data.
     """
 
-    eps: np.ndarray
-    error: np.ndarray
+    eps: Float[np.ndarray, " k"]
+    error: Float[np.ndarray, " k"]
     constant: float
-    wrong: np.ndarray
+    wrong: Float[np.ndarray, " k"]
     samples: int
 
 
 @dataclass(frozen=True)
 class System:
-    """The compiled fields of a case."""
+    """The compiled fields of a case; `following` is the gap after the first one, at most q."""
 
     degree: int
     gap: int
+    following: int
     names: tuple[str, ...]
     sizes: tuple[tuple[str, ...], ...]
     slope: Callable[[np.ndarray], np.ndarray]
@@ -91,6 +94,7 @@ def system(case: Case) -> System:
     return System(
         degree=flow.degree,
         gap=flow.gap,
+        following=_following(flow),
         names=tuple(map(str, network.bases)),
         sizes=tuple(tuple(map(str, base.shape)) for base in network.bases),
         slope=lambda y: y * float(case.loss.reference_slope),
@@ -100,7 +104,16 @@ def system(case: Case) -> System:
     )
 
 
-def sweep(case: Case, eps: Sequence[float], seed: int, images: tuple | None = None) -> Sweep:
+def _following(flow: EffectiveFlow) -> int:
+    """The relative order of what is left beside the error of order q; its square is always left."""
+    second = flow.degree + flow.gap
+    later = (power - second for power in flow.expansion.powers if power > second)
+    return min(flow.gap, *later, flow.gap)
+
+
+def sweep(
+    case: Case, eps: Float[np.ndarray, " k"], seed: int, images: tuple | None = None
+) -> Sweep:
     """Draw data and a start of order 1, and compare the two flows at every scale."""
     parts, rng = system(case), np.random.default_rng(seed)
     x, y = _draw(rng) if images is None else images
