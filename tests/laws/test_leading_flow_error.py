@@ -18,6 +18,7 @@ from flowtheory.laws.leading_flow_error.measure import Sweep, sweep, system
 from flowtheory.laws.record import Effort, Settings
 from flowtheory.laws.verify import verify
 from flowtheory.outcome import Outcome
+from flowtheory.plot.gallery import figures_of
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +40,15 @@ def test_against_a_wrong_potential_the_error_has_order_zero(quick):
         for curve in result.curves["wrong potential"].values():
             slope = np.polyfit(np.log(curve["eps"]), np.log(curve["error"]), 1)[0]
             assert abs(slope) < 0.01
+
+
+def test_the_figure_shows_every_row_beside_its_prediction(quick):
+    (figure, caption), *_ = figures_of(quick).values()
+    assert "nothing is fitted" in caption
+    measured = {row.measured for row in quick.rows}
+    shown = [v for axes in figure.axes for line in axes.lines for v in line.get_ydata()]
+    assert measured <= set(shown)
+    assert {row.predicted for row in quick.rows} <= set(shown)
 
 
 def test_the_gaps_are_those_of_the_theory():
