@@ -85,18 +85,21 @@ def law_table(folder: str) -> str:
     """The registered laws, for a page in `folder`: the first statement of each role."""
     from flowtheory.laws.registry import LAWS
 
-    rows = ["| law | published | sharper | source | verified over |", "|---|---|---|---|---|"]
+    rows = [
+        "| law | published | sharper, or derived here | source | verified over |",
+        "|---|---|---|---|---|",
+    ]
     for law in LAWS.values():
-        first = {role: _first(law, role) for role in ("published", "sharper")}
-        source = next((s.source for s in first.values() if s), "")
-        formulas = [_cell_formula(s.latex) if s else "" for s in first.values()]
+        first = (_first(law, "published"), _first(law, "sharper", "derived"))
+        source = next((s.source for s in first if s), "")
+        formulas = [_cell_formula(s.latex) if s else "" for s in first]
         name = f"[`{law.name}`]({law.docs.removeprefix(folder)})"
         rows.append(f"| {' | '.join([name, *formulas, source, law.tested_range])} |")
     return "\n".join(rows)
 
 
-def _first(law: Law, role: str) -> Statement | None:
-    return next((s for s in law.statements if s.role == role), None)
+def _first(law: Law, *roles: str) -> Statement | None:
+    return next((s for s in law.statements if s.role in roles), None)
 
 
 def _cell_formula(latex: str) -> str:

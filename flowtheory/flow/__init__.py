@@ -1,6 +1,8 @@
 """Exact gradient flow at finite initialization scale, through the kinks of the activation."""
 
 from flowtheory.flow.field import TwoLayer as TwoLayer
+from flowtheory.flow.integrate import SmoothEnd as SmoothEnd
+from flowtheory.flow.integrate import solve_smooth as solve_smooth
 from flowtheory.flow.kinked import solve as solve
 from flowtheory.flow.late import continue_late as continue_late
 from flowtheory.flow.observe import spectrum as spectrum

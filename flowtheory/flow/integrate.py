@@ -16,15 +16,18 @@ One compilation per shape and model; everything else is an array.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import IntEnum
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
+from flowtheory.errors import DataError, ParameterError
 from flowtheory.flow.field import (
     Model,
     Samples,
@@ -36,7 +39,9 @@ from flowtheory.flow.field import (
     vector_field,
 )
 from flowtheory.flow.recorder import SAVES
-from flowtheory.flow.settings import Method
+from flowtheory.flow.settings import Method, Settings
+from flowtheory.outcome import Outcome
+from flowtheory.precision import as_float64, float64
 
 _SAMPLES = 8
 _ORDER = {"dopri8": 8, "tsit5": 5}
@@ -347,3 +352,97 @@ def stretch(
         return (carry.status == int(Status.CHUNK)) & (carry.landing | ~spent)
 
     return lax.while_loop(go_on, loop.body, loop.first(s, params, h))
+
+
+class SmoothEnd(NamedTuple):
+    """Where a smooth flow is at the end.
+
+    Attributes:
+        state: the state at the final time (or at the last step reached), NumPy arrays.
+        outcome: `REACHED_T`, `STEP_LIMIT` (as in a blow-up), `STIFF` or `NONFINITE`.
+    """
+
+    state: Any
+    outcome: Outcome
+
+
+def solve_smooth(
+    field: Callable[[Any, Any], Any],
+    start: Any,
+    end: float,
+    args: Any = None,
+    *,
+    rtol: float = 1e-12,
+    max_steps: int = 4096,
+) -> SmoothEnd:
+    r"""Integrate $\dot y = F(y)$ from $t = 0$ to a fixed time, for a smooth $F$.
+
+    Tsitouras' pair of order 5. A step is accepted when the error of every entry is at
+    most `rtol` times (its own modulus + the largest modulus at the start): scale the state to
+    order 1, or keep parts of different size apart.
+
+    Args:
+        field: $F$ as a JAX function of (state, args); one compilation serves one function object
+            and one set of shapes.
+        start: the state at $t = 0$, arrays in any nesting of tuples and dictionaries.
+        end: the final time, positive.
+        args: arrays that `field` takes besides.
+        rtol: relative tolerance of a step.
+        max_steps: budget of steps.
+
+    Raises:
+        ParameterError: `end` is not a positive number, or `rtol` not in [1e-14, 1e-2].
+        DataError: the start is not finite, or zero.
+    """
+    if not (np.isfinite(end) and end > 0):
+        raise ParameterError(f"end is {end!r}", expected="a time > 0", fix="integrate forwards")
+    Settings(rtol=rtol)
+    start = jax.tree.map(lambda a: as_float64(a, "start"), start)
+    size = max(float(np.max(np.abs(a), initial=0.0)) for a in jax.tree.leaves(start))
+    if size == 0:
+        raise DataError(
+            "the start is zero", expected="a start off the fixed point", fix="scale it to order 1"
+        )
+    with float64():
+        state, done, spent = _smooth(
+            field, start, np.float64(end), args, np.float64(rtol), np.float64(size), max_steps
+        )
+        state = jax.tree.map(np.asarray, state)
+    if not all(np.isfinite(a).all() for a in jax.tree.leaves(state)):
+        return SmoothEnd(state, Outcome.NONFINITE)
+    stopped = Outcome.STEP_LIMIT if spent else Outcome.STIFF
+    return SmoothEnd(state, Outcome.REACHED_T if done else stopped)
+
+
+@partial(jax.jit, static_argnames=("field", "max_steps"))
+def _smooth(
+    field: Callable[[Any, Any], Any],
+    start: Any,
+    end: Float[Array, ""],
+    args: Any,
+    rtol: Float[Array, ""],
+    size: Float[Array, ""],
+    max_steps: int,
+) -> tuple[Any, Bool[Array, ""], Bool[Array, ""]]:
+    import diffrax
+
+    def largest(scaled: Any) -> Array:
+        return jnp.max(jnp.stack([jnp.max(jnp.abs(a)) for a in jax.tree.leaves(scaled)]))
+
+    solution = diffrax.diffeqsolve(
+        diffrax.ODETerm(lambda t, y, args: field(y, args)),
+        diffrax.Tsit5(scan_kind="lax"),
+        t0=0.0,
+        t1=end,
+        dt0=None,
+        y0=start,
+        args=args,
+        saveat=diffrax.SaveAt(t1=True),
+        stepsize_controller=diffrax.PIDController(rtol=rtol, atol=rtol * size, norm=largest),
+        adjoint=diffrax.ForwardMode(),
+        max_steps=max_steps,
+        throw=False,
+    )
+    state = jax.tree.map(lambda a: a[-1], solution.ys)
+    done = solution.result == diffrax.RESULTS.successful
+    return state, done, solution.result == diffrax.RESULTS.max_steps_reached

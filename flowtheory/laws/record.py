@@ -67,7 +67,11 @@ class SymbolInfo:
 
 @dataclass(frozen=True)
 class Statement:
-    """A formula and whose it is. `role` is "published" or "sharper"; `expression` is evaluated."""
+    """A formula and whose it is.
+
+    `role` is "published" (by the source), "sharper" (than what is published) or "derived" (here,
+    without a published counterpart); `expression` is evaluated.
+    """
 
     name: str
     role: str
@@ -168,7 +172,7 @@ class Verification:
         measured = [row for row in self.rows if math.isfinite(row.measured)]
         parts = []
         for name in ("n", "mu", "eps"):
-            values = [getattr(row, name) for row in measured]
+            values = [v for row in measured if math.isfinite(v := getattr(row, name))]
             if values:
                 low, high = min(values), max(values)
                 parts.append(f"{name} {low:.4g}..{high:.4g}" if low < high else f"{name} {low:.4g}")

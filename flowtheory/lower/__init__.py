@@ -7,3 +7,6 @@ from flowtheory.lower.networks import NetworkFunctions as NetworkFunctions
 from flowtheory.lower.networks import lower_field as lower_field
 from flowtheory.lower.networks import two_layer_functions as two_layer_functions
 from flowtheory.lower.scalar import numeric as numeric
+from flowtheory.lower.spectrum import IndexStatus as IndexStatus
+from flowtheory.lower.spectrum import Linearization as Linearization
+from flowtheory.lower.spectrum import linearize_at as linearize_at

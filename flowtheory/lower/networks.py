@@ -72,13 +72,13 @@ def two_layer_functions(
     (surface,) = network.surfaces
     x, y = network.inputs.base, labels().base
     return NetworkFunctions(
-        outputs=_of_parameters(network, network.output, (x,), (SAMPLE,)),
-        loss=_of_parameters(network, energy, (x, y)),
-        preactivations=_of_parameters(network, surface.argument, (x,), (NEURON, SAMPLE)),
-        frozen_outputs=_of_parameters(
+        outputs=of_parameters(network, network.output, (x,), (SAMPLE,)),
+        loss=of_parameters(network, energy, (x, y)),
+        preactivations=of_parameters(network, surface.argument, (x,), (NEURON, SAMPLE)),
+        frozen_outputs=of_parameters(
             network, freeze(network.output, PATTERN), (x, PATTERN), (SAMPLE,)
         ),
-        frozen_loss=_of_parameters(network, freeze(energy, PATTERN), (x, y, PATTERN)),
+        frozen_loss=of_parameters(network, freeze(energy, PATTERN), (x, y, PATTERN)),
     )
 
 
@@ -97,7 +97,7 @@ def lower_field(
     return function
 
 
-def _of_parameters(
+def of_parameters(
     network: Network, expr: Expr, data: Sequence[IndexedBase], outputs: Sequence[Any] = ()
 ) -> Callable[..., Any]:
     """`expr` lowered to a function of (params, *data), `params` a mapping by name."""

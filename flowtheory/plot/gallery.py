@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from flowtheory.laws.record import Verification
 from flowtheory.plot.alignment_time import alignment_time_figures
+from flowtheory.plot.leading_flow_error import leading_flow_error_figures
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
 Figures = Mapping[str, "tuple[Figure, str]"]
 
 GALLERY: Mapping[str, Callable[[Verification], Figures]] = MappingProxyType(
-    {"alignment-time": alignment_time_figures}
+    {
+        "alignment-time": alignment_time_figures,
+        "leading-flow-error": leading_flow_error_figures,
+    }
 )
 
 

@@ -207,9 +207,9 @@ def _range(verification: Verification) -> dict[str, Any]:
     }
 
 
-def ends(values: Iterable[float]) -> list[float] | None:
-    """[least, largest], or None if there is no value."""
-    found = list(values)
+def ends(values: Iterable[float | None]) -> list[float] | None:
+    """[least, largest], or None if no value is finite."""
+    found = [value for value in values if value is not None and math.isfinite(value)]
     return [min(found), max(found)] if found else None
 
 

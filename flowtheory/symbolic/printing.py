@@ -152,7 +152,11 @@ class _OneLine(_PaperOrder, StrPrinter):
         inner = self._print(base) if bare else self._brackets(self._print(base))
         if isinstance(exponent, Integer):
             return inner + str(exponent).translate(_SUPERSCRIPT)
-        return f"{inner}^({self._print(exponent)})"
+        above = self._print(exponent)
+        return f"{inner}^{above if exponent.is_Symbol else self._brackets(above)}"
+
+    def _print_Abs(self, expr: Any) -> str:
+        return f"|{self._print(expr.args[0])}|"
 
     def _print_Relational(self, expr: Any) -> str:
         return f"{self._print(expr.lhs)} = {self._print(expr.rhs)}"
