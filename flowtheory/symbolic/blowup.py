@@ -21,6 +21,7 @@ from typing import Any
 from sympy import Add, Integer, Mul, S, Symbol, cancel, oo, sign, sqrt, sympify
 
 from flowtheory.errors import ParameterError
+from flowtheory.symbolic.asymptotic import Formula
 from flowtheory.symbolic.carlson import integral_to_infinity
 from flowtheory.symbolic.expression import Expr
 
@@ -127,6 +128,15 @@ class AlignedFlow:
     def blow_up_time(self) -> Expr:
         r"""$T^*$ for $H > 0$; infinite for $k = 2$, where growth is exponential."""
         return integral_to_infinity(self.time_rate, CLOCK)
+
+    @property
+    def formula(self) -> Formula:
+        """The blow-up time as a law."""
+        meanings = {self.strength: "leading coefficient; the top singular value of the moment"}
+        for number, (gain, degree) in enumerate(zip(self.gains, self.degrees, strict=True), 1):
+            meanings[gain] = f"gain of layer {number}, in which H has degree {degree}"
+        name = "blow-up time of aligned layers"
+        return Formula(name, self.blow_up_time, meanings, (), S.Zero, "derived here")
 
     def time_after_sign_change(self, first: Symbol) -> Expr:
         r"""$T^*$ for $H < 0$, when `first` is the gain whose $x_l^2/d_l$ is smallest.

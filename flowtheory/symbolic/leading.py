@@ -30,7 +30,7 @@ from flowtheory.symbolic.fit import ConstantFit
 from flowtheory.symbolic.index import tidy
 from flowtheory.symbolic.loss import Loss, find_loss
 from flowtheory.symbolic.model import ScaledLoss, Vanishes, no_leading_part, second_output_power
-from flowtheory.symbolic.moments import Moment, MomentForm, name_moments
+from flowtheory.symbolic.moments import Moment, MomentForm, fold_moments, name_moments
 from flowtheory.symbolic.network import Network
 from flowtheory.symbolic.printing import Rate
 
@@ -104,6 +104,11 @@ class LeadingFlow:
         return self.power - 2 * max(self.scales[str(entry.base)] for entry in self.moving)
 
     @property
+    def grows(self) -> bool:
+        r"""Whether the residuals drive $H$; otherwise $H \le 0$, and nothing leaves the origin."""
+        return self.leading_part.has(self.weight.base)
+
+    @property
     def is_saddle(self) -> bool:
         """Whether the loss has no part of first order, so that there is a plateau."""
         return self.degree > 1
@@ -148,15 +153,19 @@ class LeadingFlow:
         form = name_moments(expr, sample, self.network.inputs, self._weights)
         return expr if form is None else form.expression
 
+    def fold(self, expr: Expr) -> MomentForm:
+        """`expr` with those sums over samples named that can be without multiplying it out."""
+        return fold_moments(expr, self.network.axes[0], self.network.inputs, self._weights)
+
     @cached_property
     def moment_form(self) -> MomentForm | None:
-        """$H$ in terms of data moments; None if the data are not in it as a polynomial."""
+        """The leading part in terms of data moments; None if it is no polynomial of the data."""
         sample = self.network.axes[0]
-        return name_moments(self.potential, sample, self.network.inputs, self._weights)
+        return name_moments(self.leading_part, sample, self.network.inputs, self._weights)
 
     @property
     def moments(self) -> tuple[Moment, ...]:
-        """The data moments on which $H$ depends; empty if it is no polynomial of the data."""
+        """The data moments on which the leading part depends, if it is a polynomial of the data."""
         return self.moment_form.moments if self.moment_form else ()
 
     @property

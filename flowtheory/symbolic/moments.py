@@ -13,9 +13,10 @@ from typing import cast
 
 from sympy import Add, Mul, Pow, S, Sum, Symbol
 
+from flowtheory.symbolic.contract import contract
 from flowtheory.symbolic.expand import leading_power
 from flowtheory.symbolic.expression import Expr, Indexed, IndexedBase
-from flowtheory.symbolic.index import axes_of, fresh, sum_over, tensor, tidy
+from flowtheory.symbolic.index import axes_of, fresh, rebuild, sum_over, tensor, tidy
 from flowtheory.symbolic.normal import normal
 
 HIGHEST_ORDER = 6
@@ -73,19 +74,38 @@ def name_moments(
     """
     if inputs is None or leading_power(expr, {inputs.base: 1}) > HIGHEST_ORDER:
         return None
-    namer = _Namer(sample[1], inputs.base, [w.base for w in weights])
+    namer = _Namer(expr, sample[1], inputs.base, [w.base for w in weights])
     terms = [namer.term(term) for term in Add.make_args(normal(expr))]
     if any(term is None for term in terms):
         return None
     return MomentForm(Add(*(tidy(term) for term in terms)), tuple(namer.found.values()))
 
 
+def fold_moments(
+    expr: Expr, sample: tuple[Symbol, Expr], inputs: Indexed | None, weights: Iterable[Indexed]
+) -> MomentForm:
+    r"""`expr` with those sums over samples named that can be without multiplying anything out.
+
+    A sum over samples is exchanged with the sums inside it, $\sum_i c_i \sum_p w_p x_{ip} =
+    \sum_p w_p z_p$; a power of a sum stays as it is, and with it the data.
+    """
+    if inputs is None:
+        return MomentForm(expr, ())
+    namer = _Namer(expr, sample[1], inputs.base, [w.base for w in weights])
+    folded = tidy(contract(namer.fold(contract(expr))))
+    used = {e.base for e in folded.atoms(Indexed)}
+    return MomentForm(folded, tuple(m for m in namer.found.values() if m.entry.base in used))
+
+
 class _Namer:
     """Takes the terms of a normal form apart and keeps the moments that it has met."""
 
-    def __init__(self, samples: Expr, inputs: IndexedBase, weights: list[IndexedBase]) -> None:
+    def __init__(
+        self, expr: Expr, samples: Expr, inputs: IndexedBase, weights: list[IndexedBase]
+    ) -> None:
         self.samples, self.inputs, self.weights = samples, inputs, weights
         self.found: dict[tuple, Moment] = {}
+        self.taken = {str(entry.base) for entry in expr.atoms(Indexed)}
 
     def term(self, term: Expr) -> Expr | None:
         product: Expr = S.One
@@ -116,6 +136,36 @@ class _Namer:
         rest = Mul(*entries)
         return sum_over(rest, *kept) if self._free_of_data(rest) else None
 
+    def fold(self, expr: Expr) -> Expr:
+        """`expr` with the sums over samples named that allow it."""
+        if isinstance(expr, Indexed) or not expr.args:
+            return expr
+        if isinstance(expr, Sum):
+            axes, body = axes_of(expr), cast("Expr", expr.function)
+            outer = [axis for axis in axes if axis[1] == self.samples]
+            if len(outer) == 1:
+                (sample,), others = outer, [axis for axis in axes if axis not in outer]
+                moved = self._exchange(body, sample[0])
+                if moved is not None:
+                    return sum_over(moved, *others)
+        return rebuild(expr, map(self.fold, expr.args))
+
+    def _exchange(self, body: Expr, i: Symbol) -> Expr | None:
+        """The sum of `body` over the samples $i$, if it ends in a moment."""
+        factors = [e for f in Mul.make_args(body) for e in _repeated(f)]
+        mine = [e for e in factors if i in e.free_symbols]
+        rest = Mul(*(e for e in factors if i not in e.free_symbols))
+        inner = [e for e in mine if not isinstance(e, Indexed)]
+        if not all(self._is_data(e) for e in mine if e not in inner):
+            return None
+        if not inner:
+            return rest * self._moment(mine, i)
+        if len(inner) > 1 or not isinstance(inner[0], Sum):
+            return None
+        kept = [e for e in mine if e not in inner]
+        moved = self._exchange(Mul(*kept, cast("Expr", inner[0].function)), i)
+        return None if moved is None else rest * sum_over(moved, *axes_of(inner[0]))
+
     def _moment(self, entries: list[Indexed], i: Symbol) -> Indexed:
         """The entry of the moment that is the sum of the product of `entries` over $i$."""
         ordered = sorted(entries, key=lambda e: (e.base == self.inputs, str(e.base)))
@@ -136,7 +186,10 @@ class _Namer:
         ]
         weights = tuple(str(e.base) for e in entries if e.base != self.inputs)
         order = len(entries) - len(weights)
-        base = tensor(_moment_name(weights, order, len(shape)), *shape)
+        name = _moment_name(weights, order, len(shape))
+        while name in self.taken:
+            name += "'"
+        base = tensor(name, *shape)
         return Moment(
             base[tuple(taken[1:])],
             tidy(sum_over(Mul(*product), (i, self.samples))),

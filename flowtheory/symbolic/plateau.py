@@ -18,7 +18,7 @@ from flowtheory.symbolic.expression import Expr
 RATE = Symbol("lambda", positive=True)
 DROP = Symbol("delta", positive=True)
 OVERLAP = Symbol("P", positive=True)
-BLOW_UP = Symbol("T_star", positive=True)
+BLOW_UP = Symbol("T_*", positive=True)
 LEADING = Symbol("h_k", positive=True)
 CORRECTION = Symbol("h_kq", real=True)
 SINGULAR = Symbol("s", positive=True)

@@ -20,6 +20,7 @@ from sympy.printing.str import StrPrinter
 from flowtheory.symbolic.expand import BIG_O, SCALE
 from flowtheory.symbolic.expression import Expr, Head, Indexed
 
+_SUBSCRIPT = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -160,6 +161,11 @@ class _OneLine(_PaperOrder, StrPrinter):
 
     def _print_Relational(self, expr: Any) -> str:
         return f"{self._print(expr.lhs)} = {self._print(expr.rhs)}"
+
+    def _print_hyper(self, expr: Any) -> str:
+        above, below = (", ".join(map(self._print, part)) for part in expr.args[:2])
+        p, q = (str(len(part)).translate(_SUBSCRIPT) for part in expr.args[:2])
+        return f"{p}F{q}({above}; {below}; {self._print(expr.args[2])})"
 
     def _print_log(self, expr: Any) -> str:
         return f"ln({self._print(expr.args[0])})"

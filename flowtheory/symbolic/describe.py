@@ -1,0 +1,190 @@
+r"""A leading flow and its consequences, written out as a derivation to be read.
+
+Every statement is computed by the engine; here they are only put in order and given words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from sympy import Eq, Function, Symbol
+
+from flowtheory.errors import ParameterError
+from flowtheory.symbolic.asymptotic import Formula
+from flowtheory.symbolic.conserve.find import ClosedLaw
+from flowtheory.symbolic.derivation import Derivation, Line
+from flowtheory.symbolic.expand import BIG_O, SCALE
+from flowtheory.symbolic.expression import Expr, Indexed
+from flowtheory.symbolic.index import sum_over
+from flowtheory.symbolic.leading import LeadingFlow
+from flowtheory.symbolic.linearize import Spectrum
+from flowtheory.symbolic.normal import fold
+from flowtheory.symbolic.printing import Rate, unicode_line
+
+TIME, SLOW = Symbol("t", positive=True), Symbol("tau", positive=True)
+_MEANING = {
+    "h": "width",
+    "D": "input dimension",
+    "n": "number of samples",
+    "C": "number of outputs",
+}
+
+
+def describe(
+    flow: LeadingFlow,
+    invariants: Sequence[ClosedLaw],
+    spectrum: Spectrum | None,
+    laws: Sequence[Formula],
+) -> Derivation:
+    """Definitions, expansion, leading flow, time scale, and the consequences that are given."""
+    lines = (
+        *_definitions(flow),
+        *_fit(flow),
+        *_expansion(flow),
+        *_leading(flow),
+        *_invariants(invariants),
+        *_spectrum(spectrum),
+        *_laws(laws),
+    )
+    title = f"Leading flow of the {flow.network.name}, {flow.loss.name} loss"
+    return Derivation(title, lines)
+
+
+def _definitions(flow: LeadingFlow) -> Iterator[Line]:
+    network = flow.network
+    f = network.per_output("f")
+    yield _line("Network", f, network.output, _sizes(flow))
+    (sample, *classes), y = network.axes, network.labels
+    summed = flow.share * sum_over(flow.loss.of_sample(y, f, tuple(classes)), sample)
+    averaged = "averaged" if flow.reduction == "mean" else "summed"
+    yield _line(
+        "Loss",
+        Symbol("L"),
+        summed,
+        f"The {flow.loss.name} loss, {averaged} over samples. Time is that of dθ/dt = -∇L.",
+    )
+
+
+def _sizes(flow: LeadingFlow) -> str:
+    """The shapes of all tensors, and what their sizes mean."""
+    network = flow.network
+    given = [] if network.inputs is None else [network.inputs]
+    entries = [*network.parameters, *network.constants, *given, network.labels]
+    shapes = ", ".join(
+        f"{unicode_line(e.base.label)} "
+        + (f"[{', '.join(map(unicode_line, e.shape))}]" if e.shape else "(a number)")
+        for e in entries
+    )
+    sizes = dict.fromkeys(str(s) for e in entries for s in e.shape)
+    words = "; ".join(f"{s}: {_MEANING[s]}" for s in sizes if s in _MEANING)
+    return f"{shapes}. Sizes: {words}."
+
+
+def _fit(flow: LeadingFlow) -> Iterator[Line]:
+    """The first stage, if there is one."""
+    fit = flow.fit
+    if fit is None:
+        return
+    yield _line(
+        "First-order part",
+        flow.network.per_output("g").base[tuple(i for i, _ in flow.network.axes[1:])]
+        if flow.network.axes[1:]
+        else Symbol("g", real=True),
+        fit.direction,
+        "The same for all samples: a constant, which the network fits first, in a time of order 1.",
+    )
+    yield Line("Fitted constant", fit.condition, "This determines s, the output at the saddle.")
+    for entry, shift in fit.shift.items():
+        name = f"Shift of {unicode_line(entry.base.label)}"
+        yield _line(name, Function("Delta")(entry), shift, "How far the fit moves it.")
+
+
+def _expansion(flow: LeadingFlow) -> Iterator[Line]:
+    network, f = flow.network, flow.network.per_output("f")
+    at = "at the fitted constant" if flow.fit else "at zero parameters"
+    note = f"Minus the slope of the loss {at}."
+    yield _line("Data weights", flow.weight, flow.weight_value, note)
+    series = flow.expansion.up_to(flow.power + flow.gap)
+    equal = set(flow.scales.values()) == {1}
+    powers = ", ".join(f"{name}: ε^{power}" for name, power in flow.scales.items())
+    yield _line(
+        "Loss at small scale",
+        Function("L")(SCALE),
+        fold(series, {network.output: f}),
+        ("All parameters times epsilon. " if equal else f"Parameters times powers ({powers}). ")
+        + f"The leading power is {flow.power}, the next one {flow.gap} higher.",
+    )
+
+
+def _leading(flow: LeadingFlow) -> Iterator[Line]:
+    H, degree = Symbol("H"), flow.degree
+    yield _line(
+        "Leading part",
+        H,
+        flow.leading_part,
+        f"Homogeneous of degree {degree}{_layer_note(flow)}."
+        + ("" if flow.grows else " It is negative: at this order nothing leaves the origin."),
+    )
+    form = flow.moment_form
+    if form is not None:
+        for moment in form.moments:
+            yield _line("Data moment", moment.entry, moment.definition, "")
+        if form.moments:
+            yield _line("Leading part in moments", H, form.expression, _data_note(flow))
+    if flow.misfit != 0:
+        note = "Subtracted from H: what an output whose constant is not fitted costs."
+        yield _line("Misfit", Symbol("Q"), flow.misfit, note)
+    exponent = flow.time_exponent
+    if exponent != 0:
+        note = "The time of the leading flow." + (
+            "" if exponent > 0 else " There is no plateau: the origin is no saddle."
+        )
+        yield _line("Time", SLOW, SCALE**exponent * TIME, note)
+    for entry, rate in flow.field.components:
+        name = f"Flow of {unicode_line(entry.base.label)}"
+        yield _line(name, Rate(entry), rate, "")
+
+
+def _layer_note(flow: LeadingFlow) -> str:
+    try:
+        degrees = flow.layer_degrees
+    except ParameterError:
+        return ""
+    return ": " + "; ".join(f"{d} in {name}" for name, d in degrees.items())
+
+
+def _data_note(flow: LeadingFlow) -> str:
+    gone = ", ".join(unicode_line(m.entry) for m in flow.vanished)
+    kept = "The data enter through these numbers only."
+    return kept + (f" Zero for the given data: {gone}." if gone else "")
+
+
+def _invariants(invariants: Sequence[ClosedLaw]) -> Iterator[Line]:
+    for number, law in enumerate(invariants, 1):
+        note = f"For {law.scope.value}, along {law.validity.value}."
+        yield Line(f"Invariant {number}", law.statement, note)
+
+
+def _spectrum(spectrum: Spectrum | None) -> Iterator[Line]:
+    """The growth rates at the saddle with their numbers."""
+    parts = spectrum.parts if spectrum else ()
+    for number, (rate, count) in enumerate(parts, 1):
+        note = f"Growth rate at the saddle, with multiplicity {unicode_line(count)}."
+        if rate.atoms(Indexed) and rate.has(Symbol("sigma", positive=True)):
+            note += " σ_r are the singular values of the data moment."
+        yield _line(f"Eigenvalue {number}", Symbol(f"mu_{number}"), rate, note)
+
+
+def _laws(laws: Sequence[Formula]) -> Iterator[Line]:
+    for formula in laws:
+        remainder = 0 if formula.is_exact else BIG_O(formula.remainder)
+        used = formula.expression.free_symbols | formula.remainder.free_symbols
+        meanings = ", ".join(
+            f"{unicode_line(s)}: {text}" for s, text in formula.symbols.items() if s in used
+        )
+        name = formula.name[0].upper() + formula.name[1:]
+        yield _line(name, Symbol("T"), formula.expression + remainder, f"{meanings}.")
+
+
+def _line(name: str, left: Expr, right: Expr, note: str) -> Line:
+    return Line(name, Eq(left, right, evaluate=False), note)
