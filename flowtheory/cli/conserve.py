@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-import textwrap
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flowtheory.cli.console import clear_errors
+from flowtheory.cli.console import clear_errors, wrapped
 from flowtheory.cli.derive import Format
 
 if TYPE_CHECKING:
     from flowtheory.symbolic.conserve.family import Family
     from flowtheory.symbolic.conserve.summary import Summary
 
-WIDTH = 80
 _FACTORIZATIONS = {
     "linear": "linear:2,3,2 (widths from the input to the output)",
     "relu": "relu:2,3,2 (paths through a ReLU network of these widths)",
@@ -168,22 +166,7 @@ def _read_sizes(text: str | None) -> dict[str, int]:
 
 def _text(summary: Summary) -> str:
     notes = "".join(f"\n{note}\n" for note in summary.notes)
-    lines = (summary.derivation().text() + notes).split("\n")
-    return "\n".join(map(_wrapped, lines))
-
-
-def _wrapped(line: str) -> str:
-    """The line within the width; numbered names and equations hang."""
-    indent = line[: len(line) - len(line.lstrip())]
-    hanging = "   " if line[:1].isdigit() else "    " if len(indent) == 5 else ""
-    return textwrap.fill(
-        line.strip(),
-        WIDTH,
-        initial_indent=indent,
-        subsequent_indent=indent + hanging,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    return wrapped(summary.derivation().text() + notes)
 
 
 def _latex(summary: Summary) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import textwrap
 import threading
 import traceback
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from rich.text import Text
 
 from flowtheory.errors import FlowtheoryError
 
+WIDTH = 80
 USAGE = 2
 INTERRUPTED = 130
 
@@ -29,6 +31,24 @@ def stdout() -> Console:
 def stderr() -> Console:
     """Progress, errors and notes go here, so that standard output stays clean for pipes."""
     return Console(file=sys.stderr, highlight=False)
+
+
+def wrapped(text: str) -> str:
+    """The text within the width; numbered names and indented equations hang."""
+    return "\n".join(map(_wrapped_line, text.split("\n")))
+
+
+def _wrapped_line(line: str) -> str:
+    indent = line[: len(line) - len(line.lstrip())]
+    hanging = "   " if line[:1].isdigit() else "    " if len(indent) == 5 else ""
+    return textwrap.fill(
+        line.strip(),
+        WIDTH,
+        initial_indent=indent,
+        subsequent_indent=indent + hanging,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 @contextmanager

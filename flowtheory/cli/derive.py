@@ -1,13 +1,17 @@
-"""`flowtheory derive`: how a law follows, step by step, from the symbolic engine."""
+"""`flowtheory derive`: what follows for a network, or how a law follows, step by step."""
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flowtheory.cli.console import clear_errors
+from flowtheory.cli.console import clear_errors, wrapped
+
+if TYPE_CHECKING:
+    from flowtheory.symbolic.derivation import Derivation
 
 
 class Format(StrEnum):
@@ -19,32 +23,110 @@ class Format(StrEnum):
 
 
 def derive(
-    law: Annotated[str, typer.Argument(help="Name of a law; `flowtheory laws` lists them.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NETWORK|FILE.py|LAW",
+            help="A network (fully-connected, deep-linear, ...; a wrong name lists them all), a "
+            "Python file that defines `network`, or a law (`flowtheory laws`).",
+        ),
+    ],
+    layers: Annotated[int | None, typer.Option(help="Weight layers. Default: 2.")] = None,
+    activation: Annotated[
+        str | None,
+        typer.Option(help='A name or an expression, such as "z*tanh(z)". Default: tanh.'),
+    ] = None,
+    loss: Annotated[
+        str | None,
+        typer.Option(help='A name or an expression, such as "(y - f)**4". Default: half_square.'),
+    ] = None,
+    scale: Annotated[
+        str | None,
+        typer.Option(help="Powers of epsilon by tensor, such as W=1,v=2. Default: 1 each."),
+    ] = None,
     format: Annotated[
         Format, typer.Option(help="Unicode text, a LaTeX document that compiles, or JSON.")
     ] = Format.TEXT,
     debug: Annotated[bool, typer.Option(help="Show tracebacks.")] = False,
 ) -> None:
-    """Show the derivation of a law, computed by the symbolic engine.
+    """Derive the dynamics at small initialization, or show how a law follows.
 
-    Width, input dimension and number of samples stay symbols. Nothing else is printed, so the
-    output can be piped: flowtheory derive alignment-time --format latex > alignment.tex
+    Widths, input dimension and number of samples stay symbols. Nothing else is printed, so the
+    output can be piped.
+
+    Try: flowtheory derive fully-connected --layers 3 --activation "z*tanh(z)" --loss logistic
     """
     with clear_errors(debug):
-        from flowtheory.errors import UnknownNameError
-        from flowtheory.laws.registry import get_law
+        from flowtheory.laws.registry import LAWS
 
-        record = get_law(law)
-        if record.derive is None:
-            raise UnknownNameError(
-                f"the law {law!r} has no derivation",
-                expected="a law whose record names one",
-                fix="flowtheory laws",
+        if name in LAWS:
+            _refuse(name, layers=layers, activation=activation, loss=loss, scale=scale)
+            derivation = _of_law(name)
+        else:
+            derivation = _of_network(name, layers, activation, loss, scale)
+        if format is Format.TEXT:
+            typer.echo(wrapped(derivation.text()).rstrip("\n"))
+        else:
+            text = derivation.latex() if format is Format.LATEX else derivation.json()
+            typer.echo(text.rstrip("\n"))
+
+
+def _of_law(name: str) -> Derivation:
+    from flowtheory.errors import UnknownNameError
+    from flowtheory.laws.registry import get_law
+
+    record = get_law(name)
+    if record.derive is None:
+        raise UnknownNameError(
+            f"the law {name!r} has no derivation",
+            expected="a law whose record names one",
+            fix="flowtheory laws",
+        )
+    return record.derive()
+
+
+def _of_network(
+    name: str, layers: int | None, activation: str | None, loss: str | None, scale: str | None
+) -> Derivation:
+    from flowtheory.errors import unknown_name
+    from flowtheory.laws.registry import LAWS
+    from flowtheory.symbolic import ARCHITECTURES, effective_flow, find_loss, find_network
+    from flowtheory.symbolic.networks.custom import load_network
+
+    chosen = find_loss(loss or "half_square")
+    if name.endswith(".py"):
+        _refuse(name, layers=layers, activation=activation)
+        network = load_network(Path(name))
+    elif name not in ARCHITECTURES:
+        raise unknown_name("network or law", name, [*ARCHITECTURES, *LAWS])
+    else:
+        network = find_network(name, 2 if layers is None else layers, activation)
+    return effective_flow(network, chosen, scales=_read_scales(scale)).derivation
+
+
+def _read_scales(text: str | None) -> dict[str, int]:
+    from flowtheory.errors import ParameterError
+
+    scales: dict[str, int] = {}
+    for part in text.split(",") if text else ():
+        name, _, value = part.partition("=")
+        if not value.strip().isdigit() or name.strip() in scales:
+            raise ParameterError(
+                f"--scale {text!r} is not a list of powers",
+                expected="name=natural number, separated by commas, each name once",
+                fix="--scale W=1,v=2",
             )
-        derivation = record.derive()
-        render = {
-            Format.TEXT: derivation.text,
-            Format.LATEX: derivation.latex,
-            Format.JSON: derivation.json,
-        }
-        typer.echo(render[format]().rstrip("\n"))
+        scales[name.strip()] = int(value)
+    return scales
+
+
+def _refuse(name: str, **options: object) -> None:
+    from flowtheory.errors import ParameterError
+
+    given = [option for option, value in options.items() if value is not None]
+    if given:
+        raise ParameterError(
+            f"--{given[0]} was given for {name}",
+            expected="no such option: the file or the law fixes it",
+            fix=f"leave --{given[0]} out",
+        )

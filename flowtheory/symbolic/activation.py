@@ -184,7 +184,9 @@ def find_activation(which: str | Expr | Activation) -> Activation:
         if which.strip().isidentifier() and which.strip() != "z":
             raise unknown_name("activation", which, ACTIVATIONS, more="or an expression in z")
         heads = {name: act for name, act in ACTIVATIONS.items() if name.isidentifier()}
-        return Activation(which, without_library_kinks(parse(which, ARGUMENT, heads), ARGUMENT))
+        return Activation(
+            which, without_library_kinks(parse(which, [ARGUMENT], heads, "z*tanh(z)"), ARGUMENT)
+        )
     return _from_expression(which)
 
 

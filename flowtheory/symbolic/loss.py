@@ -19,6 +19,7 @@ from flowtheory.clock import Clock, Reduction
 from flowtheory.errors import ParameterError, unknown_name
 from flowtheory.symbolic.expression import Expr, Head, Indexed
 from flowtheory.symbolic.index import substitute, sum_over
+from flowtheory.symbolic.parse import parse
 
 LABEL = Symbol("y", real=True)
 OUTPUT = Symbol("f", real=True)
@@ -215,13 +216,20 @@ ANY_LOSS = Loss("any", AnyLoss(LABEL, OUTPUT, Integer(0)))
 
 
 def find_loss(which: str | Expr | Loss) -> Loss:
-    """The loss of that name, the one that an expression in y and f defines, or the given one."""
+    """The loss of that name, the one that an expression in y and f defines, or the given one.
+
+    Raises:
+        UnknownNameError: A plain word that is no registered name.
+        ParameterError: A string that is no expression in y and f.
+    """
     if isinstance(which, Loss):
         return which
     if isinstance(which, str):
-        if which not in LOSSES:
-            raise unknown_name("loss", which, LOSSES)
-        return LOSSES[which]
+        if which in LOSSES:
+            return LOSSES[which]
+        if which.strip().isidentifier():
+            raise unknown_name("loss", which, LOSSES, more="or an expression in y and f")
+        return Loss(which, parse(which, [LABEL, OUTPUT], {}, "(y - f)**4"))
     expr = sympify(which)
     named = {s: {"y": LABEL, "f": OUTPUT}.get(s.name, s) for s in expr.free_symbols}
     return Loss(str(expr), expr.xreplace(named))

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations, product
 
-from sympy import Add, Dummy, KroneckerDelta, Mul, Pow, Sum, Symbol
+from sympy import Add, Dummy, Function, KroneckerDelta, Mul, Pow, Sum, Symbol
 
 from flowtheory.symbolic.expression import Expr, Indexed
 from flowtheory.symbolic.index import axes_of, rebuild, substitute, sum_over
@@ -45,15 +45,25 @@ def is_zero(expr: Expr) -> bool:
 def fold(expr: Expr, names: Mapping[Expr, Expr]) -> Expr:
     """Replace every `Sum` in `expr` that equals a key of `names` by its value."""
     table = {normal(key): value for key, value in names.items()}
+    heads = {_heads(key) for key in names}
 
     def visit(node: Expr) -> Expr:
-        if isinstance(node, Sum) and (name := table.get(normal(node))) is not None:
-            return name
+        # The normal form is worth its price only where it can match.
+        if isinstance(node, Sum) and _heads(node) in heads:
+            name = table.get(normal(node))
+            if name is not None:
+                return name
         if isinstance(node, Indexed) or not node.args:
             return node
         return rebuild(node, map(visit, node.args))
 
     return visit(expr)
+
+
+def _heads(expr: Expr) -> frozenset[Expr]:
+    """The tensors and functions in an expression, which its normal form keeps."""
+    functions = {node.func for node in expr.atoms(Function)}
+    return frozenset({entry.base for entry in expr.atoms(Indexed)} | functions)
 
 
 def _terms(expr: Expr) -> Iterator[_Term]:

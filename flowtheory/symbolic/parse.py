@@ -1,9 +1,9 @@
-"""Formulas in one variable from a string, read without evaluating Python."""
+"""Formulas from a string, read without evaluating Python."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import sympy as sp
@@ -28,23 +28,31 @@ _OPERATIONS: Mapping[type[ast.operator], Callable[[Any, Any], Expr]] = {
 }
 
 
-def parse(text: str, variable: Symbol, functions: Mapping[str, Callable[..., Expr]]) -> Expr:
-    """The expression that `text` writes in `variable`, with `functions` besides SymPy's.
+def parse(
+    text: str,
+    variables: Sequence[Symbol],
+    functions: Mapping[str, Callable[..., Expr]],
+    example: str,
+) -> Expr:
+    """The expression that `text` writes in `variables`, with `functions` besides SymPy's.
 
     Decimal numbers are taken as the rational numbers that they write.
 
     Raises:
-        ParameterError: Anything but numbers, pi, the variable, arithmetic and known functions.
+        ParameterError: Anything but numbers, pi, the variables, arithmetic and known functions;
+            its fix shows the `example`.
     """
-    return _Reader(text, variable, {**_FUNCTIONS, **functions}).read()
+    return _Reader(text, variables, {**_FUNCTIONS, **functions}, example).read()
 
 
 class _Reader:
     """Walks the syntax tree; what it does not know it refuses."""
 
-    def __init__(self, text: str, variable: Symbol, functions: Mapping[str, Any]) -> None:
-        self.text, self.functions = text, functions
-        self.names: dict[str, Expr] = {variable.name: variable, "pi": sp.pi}
+    def __init__(
+        self, text: str, variables: Sequence[Symbol], functions: Mapping[str, Any], example: str
+    ) -> None:
+        self.text, self.functions, self.example = text, functions, example
+        self.names: dict[str, Expr] = {**{v.name: v for v in variables}, "pi": sp.pi}
 
     def read(self) -> Expr:
         try:
@@ -85,5 +93,5 @@ class _Reader:
             f"cannot read {self.text!r}: {problem}",
             expected=f"numbers, {', '.join(self.names)}, + - * / ** and "
             f"{', '.join(sorted(self.functions))}",
-            fix="write for example z*tanh(z); parameters need numbers",
+            fix=f"write for example {self.example}; parameters need numbers",
         )

@@ -124,7 +124,7 @@ def _mnist(place, labels=None, images_type=8, cut=0):
 
 MISTAKES = {
     "unknown law": (["verify", "alignment"], "unknown law"),
-    "derive unknown": (["derive", "nope"], "unknown law"),
+    "derive unknown": (["derive", "nope"], "unknown network or law"),
     "unknown data": (["verify", "alignment-time", "--data", "cifar"], "not a data set"),
     "no such path": (["verify", "alignment-time", "--data", "mnist:nowhere"], "nowhere"),
     "one class": (["verify", "alignment-time", "--classes", "1"], "pair of classes"),

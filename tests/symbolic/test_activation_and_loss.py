@@ -139,7 +139,7 @@ def test_a_loss_that_has_no_reference_clock_says_so():
     with pytest.raises(ParameterError, match="contains m"):
         Loss("hinge", sp.Symbol("m") - OUTPUT)
     with pytest.raises(UnknownNameError):
-        find_loss("logistics?")
+        find_loss("logistics")
 
 
 def test_an_arbitrary_loss_differentiates_in_the_output_only():
