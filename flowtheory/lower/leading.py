@@ -81,7 +81,11 @@ class LoweredFlow:
             entries = sorted(rate.atoms(Indexed), key=str)
             found |= dict.fromkeys(e.base for e in entries if e.base not in parameters)
             found |= dict.fromkeys(_scalars(self.flow, rate))
-        return tuple(found)
+        # A size that no array of the field has any more, such as the number of samples in a mean.
+        known = {s for base in (*parameters, *found) for s in getattr(base, "shape", ())}
+        sizes = {s for base in self.flow.network.data for s in base.shape} - known
+        used = {s for _, rate in self._folded for s in rate.free_symbols}
+        return (*found, *sorted(sizes & used, key=str))
 
     @cached_property
     def _rates(self) -> Callable[..., Any]:
@@ -112,6 +116,8 @@ class LoweredFlow:
                 known[name] = _moment(self.flow, moments[name], known)
             elif name == str(self.flow.curvature.base):
                 known[name] = _curvature(self.flow, known)
+            elif name not in known:
+                known[name] = _lengths(self.flow, known)[name]
         return {name: known[name] for name in self.names}
 
 
@@ -167,9 +173,12 @@ def _fitted(flow: LeadingFlow, known: Arrays) -> Any:
             values = function(*(known[str(a)] for a in arguments), flat.reshape(shape))
         return np.atleast_1d(np.asarray(values)).ravel()
 
-    found = root(slope, np.zeros(int(np.prod(shape))), method="lm", options={"xtol": 1e-15})
-    scale = float(np.abs(slope(np.zeros(int(np.prod(shape))))).max()) or 1.0
-    if not np.all(np.isfinite(found.x)) or np.abs(slope(found.x)).max() > 1e-8 * scale:
+    size = int(np.prod(shape))
+    found = root(slope, np.zeros(size), method="lm", options={"xtol": 1e-15})
+    # A slope that is small because the loss saturates leaves a Newton step of order 1.
+    steps = 1e-4 * np.eye(size)
+    rise = np.array([(slope(found.x + e) - slope(found.x - e)) @ e / 2e-8 for e in steps])
+    if not np.all(np.abs(slope(found.x)) <= 1e-6 * np.abs(rise)):
         raise DataError(
             f"no constant fits the labels best under the loss {flow.loss.name!r}",
             expected="labels of more than one class",
@@ -189,13 +198,18 @@ def _evaluate(flow: LeadingFlow, expr: Expr, entry: Indexed, known: Arrays) -> n
         value = np.asarray(function(*(known[str(a)] for a in (*bases, *scalars))))
     if len(free) == len(entry.indices):
         return value
-    lengths = {
-        extent: length
+    lengths = _lengths(flow, known)
+    places = [slice(None) if i in free else np.newaxis for i in entry.indices]
+    return np.broadcast_to(value[tuple(places)], tuple(int(lengths[str(s)]) for s in entry.shape))
+
+
+def _lengths(flow: LeadingFlow, known: Arrays) -> dict[str, np.ndarray]:
+    """The sizes of the data, by name."""
+    return {
+        str(extent): np.asarray(float(length))
         for base in flow.network.data
         for extent, length in zip(base.shape, np.shape(known[str(base)]), strict=True)
     }
-    places = [slice(None) if i in free else np.newaxis for i in entry.indices]
-    return np.broadcast_to(value[tuple(places)], tuple(lengths[s] for s in entry.shape))
 
 
 def _scalars(flow: LeadingFlow, rate: Expr) -> list[Symbol]:

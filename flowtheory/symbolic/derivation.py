@@ -9,16 +9,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from sympy import srepr, sympify
+from sympy.functions.special.hyper import TupleArg
 
 from flowtheory.errors import unknown_name
 from flowtheory.symbolic.activation import AnyActivation, Ramp, Step
+from flowtheory.symbolic.carlson import CarlsonR, CarlsonRF
 from flowtheory.symbolic.expression import Expr, ScalarBase, ScalarEntry
 from flowtheory.symbolic.loss import AnyLoss
 from flowtheory.symbolic.printing import Rate, tex, unicode_line
 
 _HEADS: dict[str, Any] = {
     head.__name__: head
-    for head in (Ramp, Step, AnyActivation, AnyLoss, Rate, ScalarBase, ScalarEntry)
+    for head in (
+        *(Ramp, Step, AnyActivation, AnyLoss, Rate, ScalarBase, ScalarEntry),
+        *(CarlsonR, CarlsonRF, TupleArg),
+    )
 }
 
 

@@ -54,6 +54,7 @@ class LeadingFlow:
         misfit: What a constant that is not fitted costs, where the leading part drives it.
         field: $\dot\theta = \nabla H$ for the tensors that move; along a fit, its projection.
         fit: The constant that is fitted before, if the output can follow one at first order.
+        is_projected: Whether `field` is $\nabla H$ without its part along the fitted constant.
         vanished: The moments that are zero for the given data.
     """
 
@@ -71,6 +72,7 @@ class LeadingFlow:
     misfit: Expr
     field: VectorField
     fit: ConstantFit | None = None
+    is_projected: bool = False
     vanished: tuple[Moment, ...] = ()
 
     @property
@@ -216,6 +218,7 @@ def leading_flow(
         else:
             misfit = share * model.misfit()
             field = gradient_flow(misfit - leading, network.parameters)
+    is_projected = driven != 0 and degree > 2
     field, slower = _smallest_moving(field, powers)
     expansion = model.expansion(degree, gap)
     return LeadingFlow(
@@ -233,6 +236,7 @@ def leading_flow(
         misfit=tidy(contract(misfit)),
         field=field,
         fit=model.fit,
+        is_projected=is_projected,
         vanished=tuple(model.vanished),
     )
 

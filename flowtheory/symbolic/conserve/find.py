@@ -26,7 +26,7 @@ from typing import Any
 from sympy import Add, Eq, KroneckerDelta, Matrix, Pow, S, Sum, Symbol, expand_mul, igcd, ilcm
 
 from flowtheory.symbolic.activation import euler
-from flowtheory.symbolic.conserve.closed_form import Validity, gram, square_norm
+from flowtheory.symbolic.conserve.closed_form import Validity, gram, is_conserved, square_norm
 from flowtheory.symbolic.contract import contract
 from flowtheory.symbolic.differentiate import derive
 from flowtheory.symbolic.expression import Expr, Head, Indexed
@@ -104,7 +104,10 @@ def closed_laws(source: Network | LeadingFlow) -> tuple[ClosedLaw, ...]:
     finder = _Finder(network)
     found = finder.along(network.output, Validity.FULL_FLOW)
     if isinstance(source, LeadingFlow):
-        found += finder.along(source.potential, Validity.LEADING_FLOW)
+        laws = finder.along(source.potential, Validity.LEADING_FLOW)
+        if source.is_projected:
+            laws = [law for law in laws if is_conserved(law.quantity, source.field)]
+        found += laws
     return tuple(found)
 
 

@@ -1,0 +1,108 @@
+"""One object for a network and a loss: what it answers, and how it prints."""
+
+import json
+
+import mpmath
+import pytest
+import sympy as sp
+
+import flowtheory as ft
+from flowtheory.errors import ParameterError
+from flowtheory.lower import numeric
+from flowtheory.symbolic import Validity, find_network
+from flowtheory.symbolic.conserve.find import Scope
+from flowtheory.symbolic.derivation import from_json
+from flowtheory.symbolic.printing import unicode_line
+
+NETWORKS = {
+    "two-layer": (ft.fully_connected(2, "tanh"), "half_square"),
+    "biases": (ft.fully_connected(3, "tanh", biases=True), "mse"),
+    "p = 2": (ft.fully_connected(3, "z*tanh(z)"), "logistic"),
+    "sigmoid": (ft.fully_connected(2, "sigmoid"), "binary_cross_entropy"),
+    "softmax": (ft.fully_connected(2, "gelu", output="vector"), "softmax_cross_entropy"),
+    "kinked": (ft.fully_connected(3, "relu"), "exponential"),
+    "deep linear": (find_network("deep-linear", 3), "half_square"),
+    "linear model": (ft.fully_connected(1), "half_square"),
+}
+
+
+@pytest.mark.parametrize("case", NETWORKS)
+def test_every_statement_prints_and_is_read_back(case):
+    flow = ft.effective_flow(*NETWORKS[case])
+    derivation = flow.derivation
+    read = from_json(flow.json())
+    assert [line.statement for line in read] == [line.statement for line in derivation]
+    names = [line.name for line in derivation]
+    assert names[:2] == ["Network", "Loss"]
+    assert {"Data weights", "Loss at small scale", "Leading part"} <= set(names)
+    latex = flow.latex()
+    assert latex.startswith("\\documentclass")
+    assert latex.count("\\begin{equation}") == len(derivation)
+    assert all(latex.count(a) == latex.count(b) for a, b in (("{", "}"), (r"\left", r"\right")))
+    assert json.loads(flow.json())["title"] == derivation.title
+    assert "Sum(" not in flow.text()
+    assert flow._repr_latex_().startswith("$$")
+
+
+def test_a_two_layer_network_of_degree_two():
+    flow = ft.effective_flow(ft.fully_connected(2, "tanh"), "half_square")
+    (law,) = flow.invariants
+    assert (law.scope, law.validity) == (Scope.PAIRS, Validity.LEADING_FLOW)
+    assert [unicode_line(rate) for rate, _ in flow.linearization.parts] == [
+        "√(Σ_p z_p²)",
+        "-√(Σ_p z_p²)",
+        "0",
+    ]
+    assert flow.blow_up is None
+    assert [law.name for law in flow.laws] == ["plateau, degree 2"]
+
+
+def test_blow_up_in_the_degrees_that_were_derived():
+    """Carlson's R_F for three layers, and a general integral for multiplicity 2."""
+    three = ft.effective_flow(ft.fully_connected(3, "tanh"), "half_square").blow_up
+    time = three.blow_up_time
+    values = dict(
+        zip(three.gains, (mpmath.mpf("0.3"), mpmath.mpf("0.7"), mpmath.mpf("0.9")), strict=True)
+    )
+    mine = numeric(time, (three.strength, *three.gains), "mpmath")(1, *values.values())
+    assert mine == pytest.approx(float(mpmath.elliprf(0.09, 0.49, 0.81)), rel=1e-14)
+    powers = ft.effective_flow(ft.fully_connected(3, "z*tanh(z)"), "half_square").blow_up
+    assert powers.degrees == (4, 2, 1)
+    given = (0.8, 0.6, 0.5)
+    mine = numeric(powers.blow_up_time, (powers.strength, *powers.gains), "mpmath")(2, *given)
+    a, b, c = given
+    expected = mpmath.quad(
+        lambda u: 1 / (4 * (a**2 + 4 * u) ** 2 * (b**2 + 2 * u) * mpmath.sqrt(c**2 + u)),
+        [0, 1, mpmath.inf],
+    )
+    assert mine == pytest.approx(float(expected), rel=1e-12)
+
+
+def test_laws_follow_degree_gap_and_linearity():
+    def names(network, loss="half_square"):
+        return [law.name for law in ft.effective_flow(network, loss).laws]
+
+    assert names(ft.fully_connected(4, "tanh"))[0] == "plateau, degree 4, gap 2"
+    logarithmic = ft.effective_flow(ft.fully_connected(4, "tanh"), "half_square").laws[0]
+    assert logarithmic.expression.has(sp.log)
+    assert "deep linear mode, depth 4" in names(find_network("deep-linear", 4))
+    assert "deep linear mode, depth 4" not in names(find_network("deep-linear", 4), "logistic")
+    assert names(ft.fully_connected(1)) == []
+
+
+def test_a_projected_flow_keeps_no_law_of_the_layer_that_is_projected():
+    """Three layers with sigma(0) != 0: the last layer follows the fitted constant."""
+    flow = ft.effective_flow(ft.fully_connected(3, "softplus"), "half_square")
+    quantities = [unicode_line(law.quantity) for law in flow.invariants]
+    assert any("W₁" in q and "W₂" in q for q in quantities)
+    assert not any("v" in q for q in quantities)
+
+
+def test_directions_of_a_two_layer_network():
+    flow = ft.effective_flow(ft.fully_connected(2, "z**2*tanh(z)"), "half_square")
+    tetrahedron = [[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]
+    found = flow.directions(tetrahedron, [1, 1, 1, 1])
+    assert (found.count, found.complete) == (8, True)
+    for network in (ft.fully_connected(2, "relu"), ft.fully_connected(3, "tanh")):
+        with pytest.raises(ParameterError, match="form on the sphere"):
+            ft.effective_flow(network, "half_square").directions(tetrahedron, [1, 1, 1, 1])
