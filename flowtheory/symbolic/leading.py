@@ -132,7 +132,7 @@ class LeadingFlow:
     def moment_form(self) -> MomentForm | None:
         """$H$ in terms of data moments; None if the data are not in it as a polynomial."""
         sample = self.network.axes[0]
-        return name_moments(self.potential, sample, self.network.inputs, self._weights)
+        return name_moments(self.potential, sample, self.network.all_inputs, self._weights)
 
     @property
     def moments(self) -> tuple[Moment, ...]:

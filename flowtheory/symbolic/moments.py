@@ -59,7 +59,10 @@ class MomentForm:
 
 
 def name_moments(
-    expr: Expr, sample: tuple[Symbol, Expr], inputs: Indexed | None, weights: Iterable[Indexed]
+    expr: Expr,
+    sample: tuple[Symbol, Expr],
+    inputs: Iterable[Indexed],
+    weights: Iterable[Indexed],
 ) -> MomentForm | None:
     """`expr` with its sums over `sample` named; None if the data enter in another way.
 
@@ -68,12 +71,12 @@ def name_moments(
     Args:
         expr: An expression in which the data occur in sums over samples.
         sample: The index of the samples and their number.
-        inputs: The generic entry of the inputs.
+        inputs: The generic entries of the inputs.
         weights: The generic entries of the other tensors with an axis of samples.
     """
-    if inputs is not None and leading_power(expr, {inputs.base: 1}) > HIGHEST_ORDER:
+    data = ([x.base for x in inputs], [w.base for w in weights])
+    if leading_power(expr, dict.fromkeys(data[0], 1)) > HIGHEST_ORDER:
         return None
-    data = ([] if inputs is None else [inputs.base], [w.base for w in weights])
     namer = _Namer(sample[1], *data)
     terms = [namer.term(term) for term in Add.make_args(normal(expr))]
     if any(term is None for term in terms):
@@ -137,7 +140,10 @@ class _Namer:
         ]
         weights = tuple(str(e.base) for e in entries if e.base not in self.inputs)
         order = len(entries) - len(weights)
-        base = tensor(_moment_name(weights, order, len(shape)), *shape)
+        name = _moment_name(weights, order, len(shape))
+        if len(self.inputs) > 1:
+            name = "_".join([name, *(_branch(e) for e in entries if e.base in self.inputs)])
+        base = tensor(name, *shape)
         return Moment(
             base[tuple(taken[1:])],
             tidy(sum_over(Mul(*product), (i, self.samples))),
@@ -157,6 +163,12 @@ def _repeated(factor: Expr) -> list[Expr]:
     if isinstance(factor, Pow) and factor.exp.is_Integer and factor.exp > 0:
         return [factor.base] * int(factor.exp)
     return [factor]
+
+
+def _branch(inputs: Indexed) -> str:
+    """A of the inputs x_A."""
+    name = str(inputs.base)
+    return name.partition("_")[2] or name
 
 
 def _moment_name(weights: tuple[str, ...], order: int, rank: int) -> str:
