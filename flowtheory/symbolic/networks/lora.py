@@ -15,8 +15,8 @@ def lora(layers: int = 2, *, output: Literal["scalar", "vector"] = "vector") -> 
 
     With two factors these are `A` [R, D] and `B` [C, R], $R$ the rank; with more, `A1` [R1, D],
     `A2` [R2, R1], ..., `AL` [C, R(L-1)]. The constant `W0` is [C, D]. A scalar output has
-    no axis C. At small factors the output is $W_0 x$, and the weights of the data are the slopes of the loss
-    there (Hu et al. 2021; the gradient flow is that of Xu et al. 2025).
+    no axis C. At small factors the output is $W_0 x$, and the weights of the data are the slopes
+    of the loss there (Hu et al. 2021; the gradient flow is that of Xu et al. 2025).
 
     Raises:
         ParameterError: `layers` is no integer of at least 1, or `output` is neither kind.
