@@ -1,7 +1,8 @@
 r"""Rewriting of expressions that are correct but overflow in floating point.
 
 $\ln(1 + e^z)$ overflows for $z > 709$, $e^z/(1 + e^z)$ becomes nan there. Both are recognised, in
-any product or power, and given heads that the table lowers to stable code.
+any product or power, and given heads that the table lowers to stable code. $\cos z - 1$ loses all
+digits for small $z$, where networks start; it is written by half the angle.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from sympy import Add, Integer, Mul, Pow, exp, log
+from sympy import Add, Integer, Mul, Pow, cos, exp, log, sin
 
 from flowtheory.symbolic.expression import Expr, Head
 from flowtheory.symbolic.index import rebuild
@@ -33,12 +34,24 @@ def stabilise(expr: Expr) -> Expr:
     if not expr.args:
         return expr
     new = rebuild(expr, map(stabilise, expr.args))
+    if isinstance(new, Add):
+        return _without_cancellation(new)
     if isinstance(new, log) and (z := _one_plus_exp(new.args[0])) is not None:
         return Softplus(z)
     if isinstance(new, Pow) and new.exp.is_Integer and new.exp < 0:
         z = _one_plus_exp(new.base)
         return new if z is None else Sigmoid(-z) ** (-new.exp)
     return _absorb(new) if isinstance(new, Mul) else new
+
+
+def _without_cancellation(total: Expr) -> Expr:
+    r"""$a\cos z - a = -2a \sin^2(z/2)$, whose digits do not cancel at small $z$."""
+    for term in total.args:
+        a, head = term.as_coeff_Mul()
+        z: Any = head.args[0] if isinstance(head, cos) else None
+        if z is not None and total.as_coeff_Add()[0] == -a:
+            return total - term + a - 2 * a * sin(z / 2) ** 2
+    return total
 
 
 def _one_plus_exp(expr: Expr) -> Expr | None:

@@ -5,7 +5,7 @@ To read in this order:
 - the language: `index` (tensors, sums, renaming), `contract` (rewriting of sums), `normal`
   (equality decided), `differentiate` (gradients and time derivatives), `field` (flows);
 - the objects: `activation` (with `ramp` for kinks, `taylor` and `local` for its form at 0, `parse`
-  for strings), `loss`, `network`, `linear_networks` and their registry `architectures`, each
+  for strings), `loss`, `network`, and the architectures in `networks` with their registry, each
   defined once;
 - the derivations: `expand` (small scale), `effective` (leading flow), `conserve` (laws, found and
   counted), `linearize` (spectra at critical points), `direction`, `cell`, `angle`, `kinks`;
@@ -81,14 +81,21 @@ from flowtheory.symbolic.loss import LOSSES as LOSSES
 from flowtheory.symbolic.loss import Loss as Loss
 from flowtheory.symbolic.loss import find_loss as find_loss
 from flowtheory.symbolic.network import Network as Network
+from flowtheory.symbolic.networks.convolutional import convolutional as convolutional
+from flowtheory.symbolic.networks.custom import custom as custom
+from flowtheory.symbolic.networks.custom import load_network as load_network
 from flowtheory.symbolic.networks.fully_connected import fully_connected as fully_connected
 from flowtheory.symbolic.networks.fully_connected import two_layer as two_layer
+from flowtheory.symbolic.networks.late_fusion import late_fusion as late_fusion
 from flowtheory.symbolic.networks.linear import deep_linear as deep_linear
 from flowtheory.symbolic.networks.linear import diagonal_linear as diagonal_linear
 from flowtheory.symbolic.networks.linear import matrix_factorization as matrix_factorization
+from flowtheory.symbolic.networks.lora import lora as lora
+from flowtheory.symbolic.networks.prelu import prelu as prelu
 from flowtheory.symbolic.networks.registry import ARCHITECTURES as ARCHITECTURES
 from flowtheory.symbolic.networks.registry import Architecture as Architecture
 from flowtheory.symbolic.networks.registry import find_network as find_network
+from flowtheory.symbolic.networks.residual import residual as residual
 from flowtheory.symbolic.origin import linearize_origin as linearize_origin
 from flowtheory.symbolic.phase import Regime as Regime
 from flowtheory.symbolic.phase import escape_time as escape_time

@@ -2,8 +2,9 @@ r"""Expansion at small initialization scale, in truncated power-series arithmeti
 
 With parameters $\theta = \varepsilon\tilde\theta$, an expression becomes a polynomial in
 $\varepsilon$ plus a remainder. A series is a dictionary {power: coefficient} that holds every power
-up to the truncation order; sums, products and positively homogeneous activations are exact on it,
-other functions are expanded by Taylor's formula about their value at $\varepsilon = 0$.
+up to the truncation order; sums, products, positively homogeneous activations and roots of
+homogeneous expressions are exact on it, other functions are expanded by Taylor's formula about
+their value at $\varepsilon = 0$.
 """
 
 from __future__ import annotations
@@ -83,8 +84,8 @@ def expand_in_scale(expr: Expr, scales: Mapping[IndexedBase, int], order: int) -
         order: The highest power kept.
 
     Raises:
-        ParameterError: A kinked activation meets an argument with several powers of $\varepsilon$,
-            where no power series exists.
+        ParameterError: A kinked activation, or a root or a reciprocal of what vanishes with
+            $\varepsilon$, meets an argument with several powers, where no power series exists.
     """
     expander = _Expander(dict(scales))
     series = expander.series(expr, order)
@@ -154,6 +155,8 @@ class _Expander:
             return {power: sum_over(c, *axes_of(expr)) for power, c in body.items()}
         if isinstance(expr, Ramp):
             return self._homogeneous(expr, order)
+        if self._is_root(expr):
+            return self._root(expr, order)
         return self._taylor(expr, order)
 
     def lowest(self, expr: Expr) -> int:
@@ -175,6 +178,8 @@ class _Expander:
             return self.lowest(expr.function)
         argument = self._scaled_argument(expr)
         inner = self.lowest(argument)
+        if self._is_root(expr):
+            return self._root_power(expr)
         if isinstance(expr, Ramp) or inner == 0:
             return inner
         coefficients = _coefficients(expr, argument, S.Zero, _SEARCHED)
@@ -224,6 +229,35 @@ class _Expander:
                 fix="scale biases and weights of this layer with the same power",
             )
         return {power: expr.func(z, *expr.args[1:]) for power, z in inner.items()}
+
+    def _is_root(self, expr: Expr) -> bool:
+        r"""Whether `expr` is a fractional or negative power of what vanishes with the scale."""
+        if not isinstance(expr, Pow) or self._depends(expr.exp):
+            return False
+        return self.lowest(expr.base) > 0
+
+    def _root_power(self, expr: Pow) -> int:
+        power = self.lowest(expr.base) * expr.exp
+        if not power.is_Integer:
+            raise ParameterError(
+                f"{expr} is of the order {power} in the scale",
+                expected="an integer power of the scale",
+                fix="multiply all scales by a common denominator",
+            )
+        return int(power)
+
+    def _root(self, expr: Pow, order: int) -> Series:
+        r"""$(\varepsilon^m z)^a = \varepsilon^{am} z^a$, for $z$ without further powers."""
+        lowest = self.lowest(expr.base)
+        power = self._root_power(expr)
+        inner = self.series(expr.base, lowest + order - power)
+        if set(inner) != {lowest}:
+            raise ParameterError(
+                f"{expr} is a power of an expression with powers {sorted(inner)} of the scale",
+                expected="a base that is homogeneous in the scaled parameters",
+                fix="give the tensors in it the same scale",
+            )
+        return {power: inner[lowest] ** expr.exp}
 
     def _taylor(self, expr: Expr, order: int) -> Series:
         r"""$g(u_0 + \delta) = \sum_m c_m \delta^m$ in the one scaled argument."""

@@ -58,6 +58,8 @@ class ScalarEntry(Indexed):
     def __new__(cls, base: Any, **kw_args: Any) -> ScalarEntry:
         """The entry of `base`."""
         entry: Any = sympy.Expr.__new__(cls, base)
+        # As SymPy's own entries: without these it would not even be commutative.
+        base._set_assumptions(entry, base.assumptions0)
         return entry
 
     def _sympystr(self, p: Any) -> Any:

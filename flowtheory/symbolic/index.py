@@ -19,7 +19,7 @@ from flowtheory.symbolic.expression import Expr, Indexed, IndexedBase, ScalarBas
 from flowtheory.symbolic.expression import Sum as RememberingSum
 
 # Letters by size; any other size falls back to its own lower-case name with a number.
-_LETTERS = {"h": "jkl", "D": "pqrs", "n": "i", "C": "oab"}
+_LETTERS = {"h": "jkl", "D": "pqrs", "n": "i", "C": "oab", "S": "tu"}
 
 
 def size(name: str) -> Symbol:
@@ -81,6 +81,9 @@ def names(extent: Expr) -> Iterator[Symbol]:
     name = str(extent)
     if name[0] == "h" and name[1:].isdigit():  # the width of layer m: j_m, k_m, l_m
         return _numbered([f"{letter}_{name[1:]}" for letter in _LETTERS["h"]])
+    kind, _, branch = name.partition("_")
+    if branch and kind in _LETTERS:  # an axis of branch A: p_A, q_A
+        return _numbered([f"{letter}_{branch}" for letter in _LETTERS[kind]])
     letters = _LETTERS.get(name, name.lower())
     first = letters if name in _LETTERS else (f"{letters}_1",)
     return chain(map(index, first), (index(f"{letters[0]}_{k}") for k in count(2)))

@@ -152,18 +152,18 @@ class LeadingFlow:
     def in_moments(self, expr: Expr) -> Expr:
         """`expr` with sums over samples named, if the data are in it as a polynomial."""
         sample = self.network.axes[0]
-        form = name_moments(expr, sample, self.network.inputs, self._weights)
+        form = name_moments(expr, sample, self.network.all_inputs, self._weights)
         return expr if form is None else form.expression
 
     def fold(self, expr: Expr) -> MomentForm:
         """`expr` with those sums over samples named that can be without multiplying it out."""
-        return fold_moments(expr, self.network.axes[0], self.network.inputs, self._weights)
+        return fold_moments(expr, self.network.axes[0], self.network.all_inputs, self._weights)
 
     @cached_property
     def moment_form(self) -> MomentForm | None:
         """The leading part in terms of data moments; None if it is no polynomial of the data."""
         sample = self.network.axes[0]
-        return name_moments(self.leading_part, sample, self.network.inputs, self._weights)
+        return name_moments(self.leading_part, sample, self.network.all_inputs, self._weights)
 
     @property
     def moments(self) -> tuple[Moment, ...]:

@@ -176,7 +176,7 @@ class ScaledLoss:
         """The coefficient without the moments that vanish for the data."""
         if self.vanishes is None:
             return coefficient
-        form = name_moments(coefficient, self.sample, self.network.inputs, self._weights)
+        form = name_moments(coefficient, self.sample, self.network.all_inputs, self._weights)
         if form is None:
             return coefficient
         gone = [moment for moment in form.moments if self.vanishes(moment)]

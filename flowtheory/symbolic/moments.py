@@ -60,7 +60,10 @@ class MomentForm:
 
 
 def name_moments(
-    expr: Expr, sample: tuple[Symbol, Expr], inputs: Indexed | None, weights: Iterable[Indexed]
+    expr: Expr,
+    sample: tuple[Symbol, Expr],
+    inputs: Iterable[Indexed],
+    weights: Iterable[Indexed],
 ) -> MomentForm | None:
     """`expr` with its sums over `sample` named; None if the data enter in another way.
 
@@ -69,12 +72,13 @@ def name_moments(
     Args:
         expr: An expression in which the data occur in sums over samples.
         sample: The index of the samples and their number.
-        inputs: The generic entry of the inputs; without inputs no moment is named.
+        inputs: The generic entries of the inputs; without inputs no moment is named.
         weights: The generic entries of the other tensors with an axis of samples.
     """
-    if inputs is None or leading_power(expr, {inputs.base: 1}) > HIGHEST_ORDER:
+    bases = [x.base for x in inputs]
+    if not bases or leading_power(expr, dict.fromkeys(bases, 1)) > HIGHEST_ORDER:
         return None
-    namer = _Namer(expr, sample[1], inputs.base, [w.base for w in weights])
+    namer = _Namer(expr, sample[1], bases, [w.base for w in weights])
     terms = [namer.term(term) for term in Add.make_args(normal(expr))]
     if any(term is None for term in terms):
         return None
@@ -82,16 +86,20 @@ def name_moments(
 
 
 def fold_moments(
-    expr: Expr, sample: tuple[Symbol, Expr], inputs: Indexed | None, weights: Iterable[Indexed]
+    expr: Expr,
+    sample: tuple[Symbol, Expr],
+    inputs: Iterable[Indexed],
+    weights: Iterable[Indexed],
 ) -> MomentForm:
     r"""`expr` with those sums over samples named that can be without multiplying anything out.
 
     A sum over samples is exchanged with the sums inside it, $\sum_i c_i \sum_p w_p x_{ip} =
     \sum_p w_p z_p$; a power of a sum stays as it is, and with it the data.
     """
-    if inputs is None:
+    bases = [x.base for x in inputs]
+    if not bases:
         return MomentForm(expr, ())
-    namer = _Namer(expr, sample[1], inputs.base, [w.base for w in weights])
+    namer = _Namer(expr, sample[1], bases, [w.base for w in weights])
     folded = tidy(contract(namer.fold(contract(expr))))
     used = {e.base for e in folded.atoms(Indexed)}
     return MomentForm(folded, tuple(m for m in namer.found.values() if m.entry.base in used))
@@ -101,7 +109,7 @@ class _Namer:
     """Takes the terms of a normal form apart and keeps the moments that it has met."""
 
     def __init__(
-        self, expr: Expr, samples: Expr, inputs: IndexedBase, weights: list[IndexedBase]
+        self, expr: Expr, samples: Expr, inputs: list[IndexedBase], weights: list[IndexedBase]
     ) -> None:
         self.samples, self.inputs, self.weights = samples, inputs, weights
         self.found: dict[tuple, Moment] = {}
@@ -168,7 +176,7 @@ class _Namer:
 
     def _moment(self, entries: list[Indexed], i: Symbol) -> Indexed:
         """The entry of the moment that is the sum of the product of `entries` over $i$."""
-        ordered = sorted(entries, key=lambda e: (e.base == self.inputs, str(e.base)))
+        ordered = sorted(entries, key=lambda e: (e.base in self.inputs, str(e.base)))
         names = tuple(str(e.base) for e in ordered)
         if names not in self.found:
             self.found[names] = self._define(ordered, i)
@@ -184,9 +192,11 @@ class _Namer:
         product = [
             e.base[tuple(i if k == i else next(letters) for k in e.indices)] for e in entries
         ]
-        weights = tuple(str(e.base) for e in entries if e.base != self.inputs)
+        weights = tuple(str(e.base) for e in entries if e.base not in self.inputs)
         order = len(entries) - len(weights)
         name = _moment_name(weights, order, len(shape))
+        if len(self.inputs) > 1:
+            name = "_".join([name, *(_branch(e) for e in entries if e.base in self.inputs)])
         while name in self.taken:
             name += "'"
         base = tensor(name, *shape)
@@ -198,7 +208,7 @@ class _Namer:
         )
 
     def _is_data(self, entry: Indexed) -> bool:
-        return entry.base == self.inputs or entry.base in self.weights
+        return entry.base in self.inputs or entry.base in self.weights
 
     def _free_of_data(self, expr: Expr) -> bool:
         return not any(self._is_data(entry) for entry in expr.atoms(Indexed))
@@ -209,6 +219,12 @@ def _repeated(factor: Expr) -> list[Expr]:
     if isinstance(factor, Pow) and factor.exp.is_Integer and factor.exp > 0:
         return [factor.base] * int(factor.exp)
     return [factor]
+
+
+def _branch(inputs: Indexed) -> str:
+    """A of the inputs x_A."""
+    name = str(inputs.base)
+    return name.partition("_")[2] or name
 
 
 def _moment_name(weights: tuple[str, ...], order: int, rank: int) -> str:

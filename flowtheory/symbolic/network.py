@@ -35,6 +35,7 @@ class Network:
         groups: The layers, each the names of the tensors that belong to it; empty if every tensor
             is a layer of its own.
         constants: Generic entries of given tensors that are not trained, such as $W_0$ of LoRA.
+        further_inputs: The data of branches other than the first.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Network:
     axes: Axes = ((SAMPLE, SAMPLES),)
     groups: tuple[tuple[str, ...], ...] = ()
     constants: tuple[Indexed, ...] = ()
+    further_inputs: tuple[Indexed, ...] = ()
 
     @property
     def symbols(self) -> tuple[Symbol, ...]:
@@ -68,8 +70,12 @@ class Network:
     @property
     def data(self) -> tuple[IndexedBase, ...]:
         """The tensors of constants, inputs and labels."""
-        given = (*self.constants, *(() if self.inputs is None else (self.inputs,)), self.labels)
-        return tuple(entry.base for entry in given)
+        return tuple(e.base for e in (*self.constants, *self.all_inputs, self.labels))
+
+    @property
+    def all_inputs(self) -> tuple[Indexed, ...]:
+        """The generic entries of the inputs, one for every branch."""
+        return (() if self.inputs is None else (self.inputs,)) + self.further_inputs
 
     @property
     def labels(self) -> Indexed:

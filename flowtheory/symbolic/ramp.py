@@ -66,6 +66,13 @@ class Step(Head):
             return S.One if z.is_positive else k if z.is_zero else a
         return None
 
+    def _eval_power(self, exponent: Expr) -> Expr | None:
+        """Its values are powered one by one, so that the step of a ReLU is idempotent."""
+        if exponent.is_Integer and exponent > 0:
+            z, a, k = self.args
+            return Step(z, a**exponent, k**exponent)
+        return None
+
     def fdiff(self, argindex: int = 1) -> Expr:
         """0 with respect to $z$, away from the kink."""
         if argindex == 1:

@@ -3,25 +3,26 @@ r"""Fully connected networks of any depth, with or without biases, one or severa
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
-
-from sympy import Symbol
+from typing import Literal
 
 from flowtheory.errors import ParameterError
 from flowtheory.symbolic.activation import Activation, find_activation
 from flowtheory.symbolic.expression import Expr, Indexed
-from flowtheory.symbolic.index import index, size, sum_over, tensor
-from flowtheory.symbolic.loss import Axes
+from flowtheory.symbolic.index import tensor
 from flowtheory.symbolic.network import (
-    CLASS,
-    CLASSES,
     COORDINATE,
     INPUT_DIMENSION,
-    NEURON,
     SAMPLE,
     SAMPLES,
-    WIDTH,
     Network,
+)
+from flowtheory.symbolic.networks.layer import (
+    hidden_axis,
+    linear_layer,
+    output_axes,
+    output_name,
+    require_layers,
+    weight_name,
 )
 
 
@@ -57,46 +58,30 @@ def fully_connected(
     """
     sigma = find_activation(activation)
     require_layers(layers)
-    if output not in ("scalar", "vector"):
-        raise ParameterError(
-            f"output is {output!r}", expected="'scalar' or 'vector'", fix="check the spelling"
-        )
+    outputs = output_axes(output)
     with_bias = _biases(biases, layers)
     x = tensor("x", SAMPLES, INPUT_DIMENSION)[SAMPLE, COORDINATE]
     signal, axis = x, (COORDINATE, INPUT_DIMENSION)
     parameters: list[tuple[Indexed, ...]] = []
     for layer in range(1, layers + 1):
-        after = _axis(layer, layers, output)
-        weight = tensor(_name(layer, layers, output), *(s for _, s in (*after, axis)))
-        entry = weight[tuple(i for i, _ in (*after, axis))]
-        signal, group = sum_over(entry * signal, axis), (entry,)
+        after = outputs if layer == layers else (hidden_axis(layer, layers),)
+        entry, signal = linear_layer(_name(layer, layers, output), signal, axis, after)
+        group: tuple[Indexed, ...] = (entry,)
         if with_bias[layer - 1]:
             bias = tensor(f"b{layer}", *(s for _, s in after))[tuple(i for i, _ in after)]
             signal, group = signal + bias, (entry, bias)
         parameters.append(group)
         if layer < layers:
             signal, (axis,) = sigma(signal), after
-    axes: Axes = ((SAMPLE, SAMPLES), (CLASS, CLASSES))
     return Network(
         name=f"{_COUNTS.get(layers, f'{layers}-layer')} {sigma.name} network"
         + (" with biases" if any(with_bias) else ""),
         output=signal,
         parameters=tuple(entry for group in parameters for entry in group),
         inputs=x,
-        axes=axes[:1] if output == "scalar" else axes,
+        axes=((SAMPLE, SAMPLES), *outputs),
         groups=tuple(tuple(str(entry.base) for entry in group) for group in parameters),
     )
-
-
-def require_layers(layers: Any, least: int = 1) -> None:
-    """Refuse anything but an integer of at least `least`."""
-    if isinstance(layers, bool) or not isinstance(layers, int) or layers < least:
-        raise ParameterError(
-            f"layers is {layers!r}",
-            expected="the number of weight layers, "
-            + ("a positive integer" if least == 1 else f"an integer of at least {least}"),
-            fix="layers=2 is a network with one hidden layer",
-        )
 
 
 _COUNTS = {1: "one-layer", 2: "two-layer", 3: "three-layer", 4: "four-layer"}
@@ -115,19 +100,5 @@ def _biases(biases: bool | Sequence[bool], layers: int) -> tuple[bool, ...]:
 
 def _name(layer: int, layers: int, output: str) -> str:
     if layer == layers:
-        return "v" if output == "scalar" else "V"
-    return "W" if layers == 2 else f"W{layer}"
-
-
-def _axis(layer: int, layers: int, output: str) -> Axes:
-    """The axes of the signal after a layer; the only hidden one is called j, of size h."""
-    if layer == layers:
-        return () if output == "scalar" else ((CLASS, CLASSES),)
-    return hidden_axis(layer, layers)
-
-
-def hidden_axis(layer: int, layers: int) -> tuple[tuple[Symbol, Expr]]:
-    """The index and the size of a hidden layer."""
-    if layers == 2:
-        return ((NEURON, WIDTH),)
-    return ((index(f"j_{layer}"), size(f"h{layer}")),)
+        return output_name(output)
+    return weight_name(layer, layers)

@@ -16,7 +16,8 @@ from flowtheory.symbolic.network import (
     SAMPLES,
     Network,
 )
-from flowtheory.symbolic.networks.fully_connected import fully_connected, require_layers
+from flowtheory.symbolic.networks.fully_connected import fully_connected
+from flowtheory.symbolic.networks.layer import require_layers
 
 
 def deep_linear(layers: int, *, output: Literal["scalar", "vector"] = "vector") -> Network:
