@@ -93,15 +93,16 @@ def _of_network(
     from flowtheory.symbolic import ARCHITECTURES, effective_flow, find_loss, find_network
     from flowtheory.symbolic.networks.custom import load_network
 
-    chosen = find_loss(loss or "half_square")
+    chosen = None if loss is None else find_loss(loss)
     if name.endswith(".py"):
         _refuse(name, layers=layers, activation=activation)
-        network = load_network(Path(name))
+        definition = load_network(Path(name))
+        network, chosen = definition.network, chosen or definition.loss
     elif name not in ARCHITECTURES:
         raise unknown_name("network or law", name, [*ARCHITECTURES, *LAWS])
     else:
         network = find_network(name, 2 if layers is None else layers, activation)
-    return effective_flow(network, chosen, scales=_read_scales(scale)).derivation
+    return effective_flow(network, chosen or "half_square", scales=_read_scales(scale)).derivation
 
 
 def _read_scales(text: str | None) -> dict[str, int]:

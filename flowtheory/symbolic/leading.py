@@ -23,7 +23,7 @@ from sympy import Eq, S
 from flowtheory.clock import Reduction
 from flowtheory.errors import ParameterError
 from flowtheory.symbolic.contract import contract
-from flowtheory.symbolic.expand import Expansion, expand_in_scale
+from flowtheory.symbolic.expand import Expansion, expand_in_scale, leading_power
 from flowtheory.symbolic.expression import Expr, Indexed
 from flowtheory.symbolic.field import VectorField, gradient_flow
 from flowtheory.symbolic.fit import ConstantFit
@@ -211,14 +211,15 @@ def leading_flow(
     gap = (model.output.order + 1 if following is None else following) - degree
     field = gradient_flow(-leading, network.parameters)
     driven = model.fit.multiplier(field) if model.fit is not None else S.Zero
+    as_fast = model.fit is not None and 2 * leading_power(model.fit.direction, bases) == degree
     if model.fit is not None and driven != 0:
         gap = min(gap, second_output_power(model.output) - 1)
-        if degree > 2:
+        if not as_fast:
             field = model.fit.project(field, driven)
         else:
             misfit = share * model.misfit()
             field = gradient_flow(misfit - leading, network.parameters)
-    is_projected = driven != 0 and degree > 2
+    is_projected = driven != 0 and not as_fast
     field, slower = _smallest_moving(field, powers)
     expansion = model.expansion(degree, gap)
     return LeadingFlow(
