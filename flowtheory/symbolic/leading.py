@@ -23,7 +23,7 @@ from sympy import Eq, S
 from flowtheory.clock import Reduction
 from flowtheory.errors import ParameterError
 from flowtheory.symbolic.contract import contract
-from flowtheory.symbolic.expand import Expansion, expand_in_scale
+from flowtheory.symbolic.expand import Expansion, expand_in_scale, leading_power
 from flowtheory.symbolic.expression import Expr, Indexed
 from flowtheory.symbolic.field import VectorField, gradient_flow
 from flowtheory.symbolic.fit import ConstantFit
@@ -49,7 +49,8 @@ class LeadingFlow:
         weight: The generic entry $c_i$ of the data weights, with the axes of the output.
         weight_value: $c_i = -\partial_f\ell(y_i, s_i)$ at the output $s_i$ of the saddle.
         potential: $H(\theta)$, in terms of $c_i$.
-        field: $\dot\theta = \nabla H$ for the tensors that move; along a fit, its projection.
+        field: $\dot\theta = \nabla H$ for the tensors that move; along a fit, its projection, and for
+            $k = 2$ its sum with the force that restores the fit (see `fit`).
         fit: The constant that is fitted before, if the output can follow one at first order.
         vanished: The moments that are zero for the given data.
     """
@@ -182,8 +183,12 @@ def leading_flow(
     field = gradient_flow(-potential, network.parameters)
     bent = slower = None
     if model.fit is not None:
-        field, is_bent = model.fit.project(field)
-        bent = second_output_power(model.output) - 1 if is_bent else None
+        projected, is_bent = model.fit.project(field)
+        if is_bent:
+            bent = second_output_power(model.output) - 1
+            as_fast = 2 * leading_power(model.fit.direction, bases) == degree
+            restored = -potential + share * model.restoring(model.fit)
+            field = gradient_flow(restored, network.parameters) if as_fast else projected
     field, slower = _smallest_moving(field, powers)
     expansion = model.expansion(degree, gap)
     return LeadingFlow(

@@ -151,17 +151,27 @@ class ScaledLoss:
 
     def _product(self, first: Expr, second: Expr) -> Expr | None:
         h, sample = self.curvature, self.sample
-        if self.loss.couples:
-            if self.fit:
-                return None
-            twins = {o: twin(o) for o, _ in self.classes}
-            axes = ((twins[o], extent) for o, extent in self.classes)
-            return sum_over(h * first * substitute(second, twins), *self.network.axes, *axes)
-        plain = sum_over(h * first * second, *self.network.axes)
+        if self.fit and self.loss.couples:
+            return None
+        plain = self._plain_product(first, second)
         if self.fit is None:
             return plain
         means = sum_over(h * first, sample) * sum_over(h * second, sample) / sum_over(h, sample)
         return plain - sum_over(means, *self.classes)
+
+    def _plain_product(self, first: Expr, second: Expr) -> Expr:
+        r"""$\sum_i h_i\varphi_i\psi_i$, for a loss that couples with the matrix of $h$."""
+        if not self.loss.couples:
+            return sum_over(self.curvature * first * second, *self.network.axes)
+        twins = {o: twin(o) for o, _ in self.classes}
+        axes = ((twins[o], extent) for o, extent in self.classes)
+        product = self.curvature * first * substitute(second, twins)
+        return sum_over(product, *self.network.axes, *axes)
+
+    def restoring(self, fit: ConstantFit) -> Expr:
+        r"""$\frac12\sum_i h_i g^2$, what the loss gains off the fit, with $h$ written out."""
+        whole = self._plain_product(fit.direction, fit.direction) / 2
+        return tidy(contract(replace_entries(whole, {self.curvature: self.curvature_value})))
 
     def _with_data(self, coefficient: Expr) -> Expr:
         """The coefficient without the moments that vanish for the data."""

@@ -18,13 +18,14 @@ SIGMA = {
     "silu": lambda z: z * scipy.special.expit(z),
     "z*tanh(z)": lambda z: z * np.tanh(z),
     "z**2*tanh(z)": lambda z: z**2 * np.tanh(z),
-    "cos-1": lambda z: np.cos(z) - 1,
+    "cos-1": lambda z: -2 * np.sin(z / 2) ** 2,
 }
 
 
 def output(name, layers, sigma, options, A):
-    """The output of the architecture `name`; `A` are all arrays by name."""
-    return _FORMULAS[name](layers, SIGMA[sigma or "identity"], options, A)
+    """The output of the architecture `name`; `sigma` a name or a function, `A` arrays by name."""
+    function = sigma if callable(sigma) else SIGMA[sigma or "identity"]
+    return _FORMULAS[name](layers, function, options, A)
 
 
 def _weights(layers, A):

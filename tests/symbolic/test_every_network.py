@@ -209,7 +209,7 @@ def test_degrees_follow_from_the_multiplicity(case):
 
 @pytest.mark.parametrize("case", [case for case in NETWORKS if sum(_degrees(case)) <= 40], ids=_id)
 def test_the_full_flow_tends_to_the_leading_one_with_the_order_of_the_gap(case):
-    r"""$|\varepsilon^{1-k}\dot\theta - \nabla H| = O(\varepsilon^q)$, on the fit if there is one."""
+    r"""$|\varepsilon^{1-k}\dot\theta - \nabla H| = O(\varepsilon^q)$, on the fit if any."""
     flow = _flow(case)
     first, last = _exponents(flow)
     with ft.float64():
