@@ -3,13 +3,13 @@ r"""The constant that a network fits first, and the flow that is left when it st
 If the output has a part of first order $g(\theta)$ that is the same for all samples, an output
 bias or $\sigma(0)\sum_j v_j$, the origin is no saddle: within a time of order 1, whatever
 $\varepsilon$, the output moves along $\nabla g$ to the constant $s$ that fits best,
-$\sum_i \partial_f\ell(y_i, s) = 0$. If $k > 2$, the rest is slower and the constant follows at once:
+$\sum_i \partial_f\ell(y_i, s) = 0$. If $k > 2$, the rest is slower and the constant follows:
 
 $$\dot\theta = \nabla H - \sum_o \frac{\langle\nabla g_o, \nabla H\rangle}{|\nabla g_o|^2}
   \nabla g_o,\qquad H = \sum_i c_i f_i, \quad \sum_i c_i = 0.$$
 
-If $k = 2$, the fit is as slow as the rest: with $h_i = \partial_f^2\ell(y_i, s)$ the limit is the flow
-$\dot\theta = \nabla(H - \frac12\sum_i h_i g^2)$, whatever its start. Both are the same where
+If $k = 2$, the fit is as slow as the rest: with $h_i = \partial_f^2\ell(y_i, s)$ the limit is
+$\dot\theta = \nabla(H - \frac12\sum_i h_i g^2)$, whatever the start. Both are the same where
 $\nabla g$ is orthogonal to $\nabla H$, as for an output bias.
 """
 

@@ -49,8 +49,8 @@ class LeadingFlow:
         weight: The generic entry $c_i$ of the data weights, with the axes of the output.
         weight_value: $c_i = -\partial_f\ell(y_i, s_i)$ at the output $s_i$ of the saddle.
         potential: $H(\theta)$, in terms of $c_i$.
-        field: $\dot\theta = \nabla H$ for the tensors that move; along a fit, its projection, and for
-            $k = 2$ its sum with the force that restores the fit (see `fit`).
+        field: $\dot\theta = \nabla H$ for the tensors that move; along a fit, its projection, and
+            for $k = 2$ its sum with the force that restores the fit (see `fit`).
         fit: The constant that is fitted before, if the output can follow one at first order.
         vanished: The moments that are zero for the given data.
     """

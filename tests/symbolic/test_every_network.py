@@ -49,6 +49,7 @@ VARIANTS = [
     ("lora", 2, None, {"output": "scalar"}),
     ("fully-connected", 3, "tanh", {"biases": (True, False, False)}),
 ]
+DEEP = ("tanh", "relu", "gelu", None)  # whose limit is also measured at depths 4 and 5
 MULTIPLICITY = {"relu**2": 2, "z*tanh(z)": 2, "z**2*tanh(z)": 3, "cos-1": 2}
 LENGTHS = {"n": 7, "D": 3, "C": 2, "h": 5, "h1": 5, "h2": 4, "h3": 6, "h4": 3, "S": 4, "R": 2}
 
@@ -75,7 +76,7 @@ def _walk():
             layers = DEPTHS[m] if m < len(DEPTHS) else 2
             loss = SINGLE[(k + m) % len(SINGLE)]
             yield Case("fully-connected", layers, activation, (), loss)
-        layers = DEPTHS[k % len(DEPTHS)]
+        layers = DEPTHS[(k + 1) % len(DEPTHS)]
         yield Case("fully-connected-vector", layers, activation, (), COUPLED[0])
     turns = cycle(SINGLE)
     for name, row in ARCHITECTURES.items():

@@ -126,8 +126,15 @@ def _check_two_terms(drops, scales, expansion, number):
 @pytest.mark.parametrize("loss", SLOPES)
 @pytest.mark.parametrize(
     ("layers", "activation", "degree", "gap"),
-    [(2, "tanh", 2, 2), (2, "gelu", 2, 1), (2, "sigmoid", 2, 2), (2, "z*tanh(z)", 3, 2)]
-    + [(3, "tanh", 3, 2), (3, "sigmoid", 3, 2), (3, "cos-1", 5, 2)],
+    [
+        (2, "tanh", 2, 2),
+        (2, "gelu", 2, 1),
+        (2, "sigmoid", 2, 2),
+        (2, "z*tanh(z)", 3, 2),
+        (3, "tanh", 3, 2),
+        (3, "sigmoid", 3, 2),
+        (3, "cos-1", 5, 2),
+    ],
 )
 def test_a_fitted_output_bias(layers, activation, degree, gap, loss):
     full = FullLoss("fully-connected-biases", layers, activation, loss)
