@@ -47,7 +47,8 @@ def _without_cancellation(total: Expr) -> Expr:
     for term in total.args:
         a, head = term.as_coeff_Mul()
         if isinstance(head, cos) and total.as_coeff_Add()[0] == -a:
-            return total - term + a - 2 * a * sin(head.args[0] / 2) ** 2
+            angle: Any = head.args[0]
+            return total - term + a - 2 * a * sin(angle / 2) ** 2
     return total
 
 
