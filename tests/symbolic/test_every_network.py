@@ -8,8 +8,8 @@ What is walked, with 15 activations, the depths 2 to 5 and 9 losses:
 - the scalar fully connected network: for every activation the four depths, with four of the losses
   of one output in turn, and the others at depth 2. Every pair (activation, loss), every pair
   (activation, depth) and every pair (depth, loss) occurs;
-- the one with several outputs: every activation with softmax cross-entropy, the depths in turn, so
-  that every pair with this loss occurs as well;
+- the one with several outputs: every activation with softmax cross-entropy, three of them at depth
+  3, 4 and 5, so that every pair with this loss occurs as well;
 - every other row of the registry with the activations of `FEW` if it takes one, at another depth
   with the first two, and every option of `VARIANTS`; losses take turns.
 """
@@ -76,7 +76,7 @@ def _walk():
             layers = DEPTHS[m] if m < len(DEPTHS) else 2
             loss = SINGLE[(k + m) % len(SINGLE)]
             yield Case("fully-connected", layers, activation, (), loss)
-        layers = DEPTHS[(k + 1) % len(DEPTHS)]
+        layers = {"sin": 3, "tanh": 4, "identity": 5}.get(activation, 2)
         yield Case("fully-connected-vector", layers, activation, (), COUPLED[0])
     turns = cycle(SINGLE)
     for name, row in ARCHITECTURES.items():
@@ -239,10 +239,10 @@ def _error_of_rates(case, flow, scale):
         state = _fitted(flow, energy, state, data)
         theta = [array / scale for array in state]
     rates = jax.grad(energy, range(len(state)))(*state, *data)
-    weight = _slopes(flow, data)
+    weight, levels = _slopes(flow, data), _zero_levels(flow)
     wrong = largest = 0.0
     for field, rate in zip(_field(case), rates, strict=True):
-        leading = np.zeros(rate.shape) if field is None else field(*theta, *data, weight)
+        leading = np.zeros(rate.shape) if field is None else field(*theta, *data, weight, *levels)
         full = -np.asarray(rate) / scale ** (flow.power - 1)
         wrong = max(wrong, float(np.max(np.abs(full - leading))))
         largest = max(largest, float(np.max(np.abs(leading))))
@@ -254,7 +254,7 @@ def _field(case):
     """The lowered leading rates of all tensors; None where there is none."""
     flow = _flow(case)
     network = flow.network
-    tensors = (*network.bases, *network.data, flow.weight.base)
+    tensors = (*network.bases, *network.data, flow.weight.base, *_level(flow))
     rates = [(entry, flow.field[entry]) for entry in network.parameters]
     return [None if rate == 0 else lower(rate, tensors, e.indices) for e, rate in rates]
 
@@ -270,14 +270,23 @@ def _centred(flow, data):
     return [*given, y - y.mean(axis=0) + level.get(flow.loss.name, 0.0)]
 
 
+def _level(flow):
+    """The tensor or the symbol of the fitted level, if there is one."""
+    if flow.fit is None:
+        return []
+    level = flow.fit.level
+    return [level.base if isinstance(level, Indexed) else level]
+
+
+def _zero_levels(flow):
+    shape = [_length(extent) for _, extent in flow.network.axes[1:]]
+    return [np.zeros(shape)] * len(_level(flow))
+
+
 def _slopes(flow, data):
-    network = flow.network
-    tensors, values = list(network.data), list(data)
-    if flow.fit is not None:
-        level = flow.fit.level
-        tensors.append(level.base if isinstance(level, Indexed) else level)
-        values.append(np.zeros([_length(extent) for _, extent in network.axes[1:]]))
-    return lower(flow.weight_value, tensors, [i for i, _ in network.axes])(*values)
+    tensors = (*flow.network.data, *_level(flow))
+    outputs = [i for i, _ in flow.network.axes]
+    return lower(flow.weight_value, tensors, outputs)(*data, *_zero_levels(flow))
 
 
 def _fitted(flow, energy, state, data):
