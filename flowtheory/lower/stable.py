@@ -48,9 +48,9 @@ def _without_cancellation(total: Expr) -> Expr:
     r"""$a\cos z - a = -2a \sin^2(z/2)$, whose digits do not cancel at small $z$."""
     for term in total.args:
         a, head = term.as_coeff_Mul()
-        z: Any = head.args[0] if isinstance(head, cos) else None
-        if z is not None and total.as_coeff_Add()[0] == -a:
-            return total - term + a - 2 * a * sin(z / 2) ** 2
+        if isinstance(head, cos) and total.as_coeff_Add()[0] == -a:
+            angle: Any = head.args[0]
+            return total - term + a - 2 * a * sin(angle / 2) ** 2
     return total
 
 

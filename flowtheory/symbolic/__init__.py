@@ -82,6 +82,7 @@ from flowtheory.symbolic.loss import Loss as Loss
 from flowtheory.symbolic.loss import find_loss as find_loss
 from flowtheory.symbolic.network import Network as Network
 from flowtheory.symbolic.networks.convolutional import convolutional as convolutional
+from flowtheory.symbolic.networks.custom import UserDefinition as UserDefinition
 from flowtheory.symbolic.networks.custom import custom as custom
 from flowtheory.symbolic.networks.custom import load_network as load_network
 from flowtheory.symbolic.networks.fully_connected import fully_connected as fully_connected

@@ -96,7 +96,12 @@ def _fit(flow: LeadingFlow) -> Iterator[Line]:
     yield Line("Fitted constant", fit.condition, "This determines s, the output at the saddle.")
     for entry, shift in fit.shift.items():
         name = f"Shift of {unicode_line(entry.base.label)}"
-        yield _line(name, Function("Delta")(entry), shift, "How far the fit moves it.")
+        note = "How far the fit moves it, from zero."
+        if flow.leading_part.has(entry.base):
+            note += (
+                " For s ≠ 0 this is not small with ε: the leading flow then needs a wide network."
+            )
+        yield _line(name, Function("Delta")(entry), shift, note)
 
 
 def _expansion(flow: LeadingFlow) -> Iterator[Line]:

@@ -170,7 +170,11 @@ class ScaledLoss:
         r"""$\frac12\sum_i h_i (g - s)^2$, the loss of an output whose constant is not fitted."""
         assert self.fit is not None
         deviation = self.fit.direction - self.fit.level
-        return self._with_curvature(deviation, deviation) / 2
+        whole = self._with_curvature(deviation, deviation) / 2
+        if not self.loss.couples:
+            return whole
+        # Written out, because the matrix has a diagonal that array code need not build.
+        return replace_entries(whole, {self.curvature: self.curvature_value})
 
     def _with_data(self, coefficient: Expr) -> Expr:
         """The coefficient without the moments that vanish for the data."""

@@ -21,6 +21,16 @@ def test_softplus_and_sigmoid_are_recognised():
     assert stabilise(sp.log(2 + sp.exp(z))) == sp.log(2 + sp.exp(z))
 
 
+def test_a_cosine_minus_one_keeps_its_digits():
+    assert stabilise(sp.cos(z) - 2) == sp.cos(z) - 2
+    with ft.float64():
+        function = lower(3 * mu + 2 * sp.cos(z) - 2, (z, mu))
+        for angle in (1e-9, 1e-3, 2.0, 7.0):
+            with mpmath.workdps(40):
+                exact = float(2 * mpmath.cos(mpmath.mpf(angle)) - 2)
+            assert float(function(angle, 0.0)) == pytest.approx(exact, rel=1e-14)
+
+
 @pytest.mark.parametrize("order", [0, 1, 2, 3])
 def test_derivatives_of_the_logistic_loss_are_accurate_at_every_margin(order):
     loss = find_loss("logistic")

@@ -29,7 +29,7 @@ def evaluate(expr, tensors, sizes, at=None):
         return value
     if isinstance(expr, sp.Symbol):
         name = str(expr)
-        return sp.Integer(at[name] if name in at else sizes[name])
+        return sp.sympify(at[name] if name in at else sizes[name])
     if not expr.args:
         return expr
     return expr.func(*(evaluate(arg, tensors, sizes, at) for arg in expr.args))

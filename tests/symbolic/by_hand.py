@@ -23,8 +23,9 @@ SIGMA = {
 
 
 def output(name, layers, sigma, options, A):
-    """The output of the architecture `name`; `A` are all arrays by name."""
-    return _FORMULAS[name](layers, SIGMA[sigma or "identity"], options, A)
+    """The output of the architecture `name`; `sigma` a name or a function, `A` arrays by name."""
+    function = sigma if callable(sigma) else SIGMA[sigma or "identity"]
+    return _FORMULAS[name](layers, function, options, A)
 
 
 def _weights(layers, A):

@@ -45,7 +45,7 @@ def custom(
         symbols: The real numbers that stay symbols, such as the slope of a leaky ReLU.
 
     Raises:
-        ParameterError: An entry with a wrong number of indices, a tensor or a symbol that is not
+        ParameterError: A tensor that is not declared or has another shape, a symbol that is not
             declared, a sum over a part of an axis, an index over two sizes, free indices that are
             not the axes, or groups that do not hold every tensor once. The message names it.
 
@@ -64,8 +64,9 @@ def custom(
     for entry in declared:
         _require_entry(entry)
         _require_own_name(entry)
+    _require_distinct(parameters)
     _Check(declared, tuple(symbols), axes).run(output)
-    _require_parameters(output, parameters)
+    _require_present(output, parameters)
     _require_groups(groups, parameters)
     return Network(
         name=name,
@@ -185,9 +186,11 @@ class _Check:
 
     def _entry(self, entry: Indexed, bound: dict[Symbol, Expr], tensors: set[IndexedBase]) -> None:
         if entry.base not in tensors:
+            shapes = [base.shape for base in tensors if str(base) == str(entry.base)]
             raise _refusal(
-                f"the output contains {entry}, whose tensor is not declared",
-                f"one of {_listed(sorted(map(str, tensors)))} with the declared shape",
+                f"the output contains {entry}, whose tensor is not declared"
+                + "".join(f" with this shape, but with {shape}" for shape in shapes),
+                f"one of {_listed(sorted(map(str, tensors)))}, indexed as declared",
                 "add its generic entry to parameters, inputs or constants",
             )
         _require_entry(entry)
@@ -210,19 +213,12 @@ class _Check:
 
 
 def _require_entry(entry: Any) -> None:
-    """Refuse what is no entry of a tensor with a shape, or has a wrong number of indices."""
+    """Refuse what is no entry of a tensor with a shape, indexed by symbols."""
     if not isinstance(entry, Indexed) or entry.base.shape is None:
         raise _refusal(
             f"{entry!r} is no entry of a tensor with a shape",
             "generic entries such as W[j, p]",
             "make the tensor with `tensor` and index it",
-        )
-    if len(entry.indices) != len(entry.base.shape):
-        raise _refusal(
-            f"{entry} has {len(entry.indices)} indices",
-            f"{len(entry.base.shape)}, one for each axis of {entry.base}: "
-            f"{_listed(entry.base.shape)}",
-            "add or drop indices",
         )
     if not all(isinstance(i, Symbol) for i in entry.indices):
         raise _refusal(
@@ -239,7 +235,7 @@ def _require_own_name(entry: Indexed) -> None:
         )
 
 
-def _require_parameters(output: Expr, parameters: Sequence[Indexed]) -> None:
+def _require_distinct(parameters: Sequence[Indexed]) -> None:
     names = [str(entry.base) for entry in parameters]
     if not names or len(set(names)) < len(names):
         raise _refusal(
@@ -247,6 +243,9 @@ def _require_parameters(output: Expr, parameters: Sequence[Indexed]) -> None:
             "at least one, each tensor once",
             "list the generic entry of every trained tensor",
         )
+
+
+def _require_present(output: Expr, parameters: Sequence[Indexed]) -> None:
     present = {entry.base for entry in output.atoms(Indexed)}
     absent = [str(entry.base) for entry in parameters if entry.base not in present]
     if absent:
