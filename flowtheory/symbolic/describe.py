@@ -109,7 +109,7 @@ def _expansion(flow: LeadingFlow) -> Iterator[Line]:
     at = "at the fitted constant" if flow.fit else "at zero parameters"
     note = f"Minus the slope of the loss {at}."
     yield _line("Data weights", flow.weight, flow.weight_value, note)
-    series = flow.expansion.up_to(flow.power + flow.gap)
+    series = flow.expansion.up_to(flow.power + flow.expansion.gap)
     equal = set(flow.scales.values()) == {1}
     powers = ", ".join(f"{name}: ε^{power}" for name, power in flow.scales.items())
     yield _line(
@@ -117,7 +117,7 @@ def _expansion(flow: LeadingFlow) -> Iterator[Line]:
         Function("L")(SCALE),
         fold(series, {network.output: f}),
         ("All parameters times epsilon. " if equal else f"Parameters times powers ({powers}). ")
-        + f"The leading power is {flow.power}, the next one {flow.gap} higher.",
+        + f"The leading flow has a relative error of order {flow.gap} in epsilon.",
     )
 
 

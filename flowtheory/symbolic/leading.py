@@ -209,6 +209,7 @@ def leading_flow(
     leading, misfit = tidy(contract(-share * model.coefficient(degree))), S.Zero
     following = model.next_power(degree)
     gap = (model.output.order + 1 if following is None else following) - degree
+    expansion = model.expansion(degree, gap)
     field = gradient_flow(-leading, network.parameters)
     driven = model.fit.multiplier(field) if model.fit is not None else S.Zero
     as_fast = model.fit is not None and 2 * leading_power(model.fit.direction, bases) == degree
@@ -221,7 +222,6 @@ def leading_flow(
             field = gradient_flow(misfit - leading, network.parameters)
     is_projected = driven != 0 and not as_fast
     field, slower = _smallest_moving(field, powers)
-    expansion = model.expansion(degree, gap)
     return LeadingFlow(
         network=network,
         loss=chosen,
