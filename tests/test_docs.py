@@ -53,7 +53,8 @@ def test_every_law_has_its_page_in_the_navigation() -> None:
 
 
 # Blocks marked `python` are executed, in order, in one namespace a page; others (`py`) are not.
-BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
+# A block marked `output` is what the one before it printed, to the letter.
+BLOCK = re.compile(r"^```(python|output)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 EXAMPLES = [
     path
     for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -62,20 +63,30 @@ EXAMPLES = [
 
 
 @pytest.mark.parametrize("page", EXAMPLES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_examples_run(
+    page: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "agg")
     namespace: dict[str, object] = {"__name__": "__main__"}
-    text = page.read_text(encoding="utf-8")
+    text, printed = page.read_text(encoding="utf-8"), ""
     for block in BLOCK.finditer(text):
         # Line numbers of a traceback are those of the page.
-        line = text.count("\n", 0, block.start(1))
-        exec(compile("\n" * line + block[1], str(page), "exec"), namespace)
+        line = text.count("\n", 0, block.start(2))
+        if block[1] == "output":
+            assert printed == block[2], f"{page.name}:{line}"
+        else:
+            exec(compile("\n" * line + block[2], str(page), "exec"), namespace)
+            printed = capsys.readouterr().out
 
 
 def test_the_pages_that_teach_have_examples() -> None:
     names = {page.name for page in EXAMPLES}
-    assert {"README.md", "getting-started.md", "adding-a-law.md"} <= names
+    taught = {"README.md", "getting-started.md", "adding-a-law.md", "derive-a-network.md"}
+    assert taught <= names
 
 
 DOCTESTED = [

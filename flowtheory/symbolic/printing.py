@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sympy import Add, Float, Function, Integer, Pow, Rational, S, Sum, Symbol
+from sympy import Add, Float, Function, Integer, Pow, Rational, S, Sum, Symbol, expand_mul
 from sympy.core.function import ArgumentIndexError
 from sympy.printing.latex import LatexPrinter
 from sympy.printing.precedence import PRECEDENCE
@@ -42,6 +42,15 @@ def unicode_line(expr: Expr) -> str:
 def tex(expr: Expr) -> str:
     """`expr` in LaTeX, without delimiters."""
     return _Tex({"inv_trig_style": "full", "ln_notation": True}).doprint(expr)
+
+
+def tex_terms(expr: Expr) -> list[str]:
+    """The terms of `expr` in LaTeX, each with its sign; a factor is taken into a sum of terms."""
+    printer = _Tex({"inv_trig_style": "full", "ln_notation": True})
+    whole = Add(*(expand_mul(term, deep=False) for term in Add.make_args(expr)))
+    terms = printer._as_ordered_terms(whole) if isinstance(whole, Add) else [whole]
+    first, *others = map(printer.doprint, terms)
+    return [first, *(text if text.startswith("-") else f"+ {text}" for text in others)]
 
 
 class _PaperOrder:

@@ -1,4 +1,5 @@
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -8,7 +9,7 @@ import sympy as sp
 from latex2mathml.converter import convert
 
 from flowtheory.errors import ParameterError, UnknownNameError
-from flowtheory.symbolic import derive_alignment, leaky_relu
+from flowtheory.symbolic import derive_alignment, effective_flow, find_network, leaky_relu
 from flowtheory.symbolic.derivation import Derivation, Line, from_json
 from flowtheory.symbolic.network import INPUT_DIMENSION, SAMPLES, WIDTH
 from flowtheory.symbolic.printing import Rate, tex, unicode_line
@@ -86,6 +87,58 @@ def test_latex_document_is_balanced_and_every_formula_converts_to_mathml(derivat
     for line in derivation:
         assert "<math" in convert(tex(line.statement))
     assert derivation._repr_latex_().startswith("$$\\begin{aligned}")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("dθ/dt = -∇L", r"d$\theta $/dt = -$\nabla $L"),
+        ("W₂ [h₂, h₁], x_ip, T_*", r"$W_{2}$ [$h_{2}$, $h_{1}$], $x_{ip}$, $T_{*}$"),
+        ("hₖ, Λ, λ ≥ 0, ε⁻²", r"$h_{k}$, $\Lambda $, $\lambda $ $\ge $ 0, $\epsilon $$^{-2}$"),
+        ("half_square & 50%", r"half\_square \& 50\%"),
+    ],
+)
+def test_words_of_a_document_are_ascii(words, expected):
+    document = Derivation("t", (Line("n", sp.Eq(sp.Symbol("x"), 1), words),)).latex()
+    assert rf"\paragraph{{n.}} {expected}" in document
+
+
+DOCUMENTS = (
+    ("fully-connected", 3, "z*tanh(z)"),
+    ("fully-connected", 2, "sigmoid"),
+    ("fully-connected", 2, "relu"),
+    ("fully-connected", 4, "gelu"),
+    ("fully-connected-vector", 2, "tanh"),
+    ("deep-linear", 3, None),
+)
+
+
+@pytest.mark.parametrize("case", DOCUMENTS, ids=str)
+def test_the_document_of_a_network_compiles(case, tmp_path):
+    document = effective_flow(find_network(*case)).latex()
+    assert document.isascii()
+    assert document.count("{") == document.count("}")
+    pdflatex = shutil.which("pdflatex")
+    if pdflatex is None:
+        pytest.skip("LaTeX is not installed; the document is ASCII and balanced")
+    (tmp_path / "a.tex").write_text(document)
+    options = ("-interaction=nonstopmode", "-halt-on-error")
+    run = subprocess.run(
+        [pdflatex, *options, "a.tex"], cwd=tmp_path, capture_output=True, check=False
+    )
+    assert run.returncode == 0, run.stdout[-2000:]
+    log = (tmp_path / "a.log").read_text(errors="replace")
+    assert not re.search(r"^Overfull \\hbox", log, re.MULTILINE)
+
+
+def test_long_sums_are_broken_at_their_terms():
+    a, b, c = (sp.Symbol(letter * 90) for letter in "abc")
+    eps = sp.Symbol("epsilon", positive=True)
+    document = Derivation("t", (Line("n", sp.Eq(c, a - eps * (b - c)), ""),)).latex()
+    (rows,) = re.findall(r"begin{aligned}\n(.*)\n\\end{aligned}", document, re.DOTALL)
+    first, second, third = rows.split(" \\\\\n&\\quad ")
+    assert first == f"{c} &= {a}"
+    assert sorted((second, third)) == [f"+ {c} \\epsilon", f"- {b} \\epsilon"]
 
 
 def test_printing_keeps_denominators_out_of_sums_and_brackets_what_needs_it():
