@@ -97,6 +97,10 @@ from flowtheory.symbolic.phase import slope_table as slope_table
 from flowtheory.symbolic.plateau import exponential_plateau as exponential_plateau
 from flowtheory.symbolic.plateau import passage_time as passage_time
 from flowtheory.symbolic.plateau import power_plateau as power_plateau
+from flowtheory.symbolic.polar import NeuronPolar as NeuronPolar
+from flowtheory.symbolic.polar import PolarFlow as PolarFlow
+from flowtheory.symbolic.polar import neuron_polar as neuron_polar
+from flowtheory.symbolic.polar import polar_flow as polar_flow
 from flowtheory.symbolic.scalings import INITIALIZATIONS as INITIALIZATIONS
 from flowtheory.symbolic.scalings import Initialization as Initialization
 from flowtheory.symbolic.scalings import find_initialization as find_initialization
