@@ -89,6 +89,8 @@ from flowtheory.symbolic.networks.linear import matrix_factorization as matrix_f
 from flowtheory.symbolic.networks.registry import ARCHITECTURES as ARCHITECTURES
 from flowtheory.symbolic.networks.registry import Architecture as Architecture
 from flowtheory.symbolic.networks.registry import find_network as find_network
+from flowtheory.symbolic.normalize import NormalizedFlow as NormalizedFlow
+from flowtheory.symbolic.normalize import normalize as normalize
 from flowtheory.symbolic.origin import linearize_origin as linearize_origin
 from flowtheory.symbolic.phase import Regime as Regime
 from flowtheory.symbolic.phase import escape_time as escape_time

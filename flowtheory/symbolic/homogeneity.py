@@ -13,7 +13,7 @@ from flowtheory.symbolic.normal import is_zero
 
 
 def degree_in(expr: Expr, entries: Iterable[Indexed]) -> int | None:
-    r"""The degree $d$ of `expr`: $g(\varepsilon\theta) = \varepsilon^d g(\theta)$, $\varepsilon > 0$.
+    r"""Degree $d$ of `expr`: $g(\varepsilon\theta) = \varepsilon^d g(\theta)$, $\varepsilon > 0$.
 
     Args:
         expr: Sums of products of tensor entries and activations.
