@@ -35,6 +35,8 @@ from flowtheory.symbolic.brackets import Brackets as Brackets
 from flowtheory.symbolic.brackets import SelfSimilar as SelfSimilar
 from flowtheory.symbolic.carlson import CarlsonR as CarlsonR
 from flowtheory.symbolic.carlson import CarlsonRF as CarlsonRF
+from flowtheory.symbolic.closure import Closure as Closure
+from flowtheory.symbolic.closure import psi_closure as psi_closure
 from flowtheory.symbolic.conserve.closed_form import Validity as Validity
 from flowtheory.symbolic.conserve.closed_form import gram_difference as gram_difference
 from flowtheory.symbolic.conserve.closed_form import imbalance as imbalance
@@ -106,3 +108,5 @@ from flowtheory.symbolic.polar import polar_flow as polar_flow
 from flowtheory.symbolic.scalings import INITIALIZATIONS as INITIALIZATIONS
 from flowtheory.symbolic.scalings import Initialization as Initialization
 from flowtheory.symbolic.scalings import find_initialization as find_initialization
+from flowtheory.symbolic.solvable import SolvableDiagram as SolvableDiagram
+from flowtheory.symbolic.solvable import solvable_diagram as solvable_diagram

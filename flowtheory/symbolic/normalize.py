@@ -73,7 +73,7 @@ class NormalizedFlow:
     @cached_property
     def mobilities(self) -> tuple[Expr, ...]:
         r"""$\mu_l$ in terms of `ratios`: $\bar\theta_l' = (t/\bar t)\,\dot\theta_l/\beta_l$."""
-        chain = [self.deviations[0]]
+        chain: list[Expr] = [self.deviations[0]]
         for ratio in self.ratios:
             chain.append(chain[-1] * ratio)
         in_ratios = dict(zip(self.deviations, chain, strict=True))
@@ -84,7 +84,7 @@ class NormalizedFlow:
     def field(self) -> VectorField:
         r"""The leading flow, with $\kappa$ and the ratios as symbols."""
         # H(beta theta) = prod beta^d H(theta), by the degree in every layer.
-        return self._mobile(-KAPPA * self.flow.potential)
+        return self.gradient_flow(-KAPPA * self.flow.potential)
 
     @cached_property
     def full_field(self) -> VectorField:
@@ -103,9 +103,10 @@ class NormalizedFlow:
                     fix="use `field`, the leading flow",
                 )
         scaled = replace(network, output=KAPPA * network.output)
-        return self._mobile(reduced_loss(scaled, self.flow.loss, self.flow.reduction))
+        return self.gradient_flow(reduced_loss(scaled, self.flow.loss, self.flow.reduction))
 
-    def _mobile(self, energy: Expr) -> VectorField:
+    def gradient_flow(self, energy: Expr) -> VectorField:
+        r"""$-\mu_l\nabla_l$ of an energy in normalized parameters."""
         components = []
         for layer, mobility in zip(self.flow.network.layers, self.mobilities, strict=True):
             plain = gradient_flow(energy, layer).components
