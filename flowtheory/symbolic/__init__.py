@@ -76,6 +76,7 @@ from flowtheory.symbolic.directions.record import Stability as Stability
 from flowtheory.symbolic.effective import EffectiveFlow as EffectiveFlow
 from flowtheory.symbolic.effective import effective_flow as effective_flow
 from flowtheory.symbolic.field import VectorField as VectorField
+from flowtheory.symbolic.horizon import validity_horizon as validity_horizon
 from flowtheory.symbolic.linearize import Spectrum as Spectrum
 from flowtheory.symbolic.linearize import deep_linear_saddle as deep_linear_saddle
 from flowtheory.symbolic.local import LocalForm as LocalForm
@@ -91,6 +92,8 @@ from flowtheory.symbolic.networks.linear import matrix_factorization as matrix_f
 from flowtheory.symbolic.networks.registry import ARCHITECTURES as ARCHITECTURES
 from flowtheory.symbolic.networks.registry import Architecture as Architecture
 from flowtheory.symbolic.networks.registry import find_network as find_network
+from flowtheory.symbolic.neuron_scales import NeuronScales as NeuronScales
+from flowtheory.symbolic.neuron_scales import neuron_scales as neuron_scales
 from flowtheory.symbolic.normalize import NormalizedFlow as NormalizedFlow
 from flowtheory.symbolic.normalize import normalize as normalize
 from flowtheory.symbolic.origin import linearize_origin as linearize_origin
