@@ -10,8 +10,11 @@ To read in this order:
 - the derivations: `expand` (small scale), `effective` (leading flow), `conserve` (laws, found and
   counted), `linearize` (spectra at critical points), `direction`, `cell`, `angle`, `kinks`;
   `alignment` puts them in order as a `derivation`, which prints itself;
+- other forms of a flow: `polar` (norm and direction), `normalize` (units of the start), `closure`
+  and `solvable` (multiplicity 1 beyond the escape), with degrees proved by `homogeneity`;
 - aligned layers: `carlson` (the integrals), `blowup` (times and fates), `brackets`;
-- laws as objects: `asymptotic` (a formula with its domain and remainder), `plateau`, `phase`;
+- laws as objects: `asymptotic` (a formula with its domain and remainder), `plateau`, `horizon`,
+  `neuron_scales`, `phase`;
 - where neurons go: `directions` (critical points on the sphere), `scalings` (initializations).
 """
 

@@ -168,11 +168,22 @@ def test_the_solvable_diagram(closure, solver, point, expected):
     )
 
 
-@pytest.mark.parametrize(
-    ("gamma", "ratio", "slope"), [(0.8, 0.3, -0.8), (1.4, 0.2, 0.102), (1.4, -0.2, 0.3)]
-)
-def test_slopes_between_widths_of_ten_to_the_16_and_18(closure, solver, gamma, ratio, slope):
+# Coordinates (gamma, gamma') and local slopes of RD.
+SLOPES = {
+    (0.8, 0.3): -0.8,
+    (1.2, 0.4): -0.4,
+    (1.2, 0.8): -1.2,
+    (1.4, 0.0): 0.2,
+    (1.4, 0.2): 0.102,
+    (1.4, -0.2): 0.3,
+    (1.3, -0.6): 0.3,
+}
+
+
+@pytest.mark.parametrize(("point", "slope"), SLOPES.items())
+def test_slopes_between_widths_of_ten_to_the_16_and_18(closure, solver, point, slope):
     """Anisotropic G: local slopes of RD in the width, lazy and condensed."""
+    gamma, ratio = point
     z, gram = np.array([0.7, -0.4]), np.array([[1.5, 0.3], [0.3, 0.6]])
 
     def log_rd(m):

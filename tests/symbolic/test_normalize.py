@@ -13,6 +13,7 @@ from flowtheory.symbolic.network import WIDTH as H
 from flowtheory.symbolic.networks.fully_connected import fully_connected, two_layer
 from flowtheory.symbolic.normalize import normalize
 from flowtheory.symbolic.phase import ALPHA, GAMMA, GAMMA_PRIME, KAPPA, KAPPA_PRIME, WIDTH
+from flowtheory.symbolic.printing import tex, unicode_line
 from flowtheory.symbolic.scalings import INITIALIZATIONS, find_initialization
 
 RANDOM = np.random.default_rng(5)
@@ -131,6 +132,15 @@ def test_exponents_and_scales_are_inverse():
         back = exponent.expression.subs(of, scale.expression)
         assert sp.expand_log(back, force=True) == symbol
         assert scale.is_exact
+
+
+def test_a_prime_is_printed_after_its_letter():
+    three = normalize(leading_flow(fully_connected(3, "relu"), "half_mse"))
+    first, second = three.ratios
+    assert tex(first**2 * second) == r"{\kappa'_{1}}^{2} {\kappa'_{2}}"
+    assert tex(KAPPA_PRIME**2) == r"\kappa'^{2}"
+    assert unicode_line(first**2) == "κ'₁²"
+    assert unicode_line(GAMMA_PRIME) == "γ'"
 
 
 def test_what_has_no_normal_form_is_refused():

@@ -84,7 +84,7 @@ def closed_laws(source: Network | LeadingFlow) -> tuple[ClosedLaw, ...]:
     two linear layers contains one law for every unit, and their sum is that of the norms.
 
     >>> from flowtheory.symbolic import effective_flow, two_layer
-    >>> (law,) = closed_laws(leading_flow(two_layer("tanh"), "logistic"))
+    >>> (law,) = closed_laws(effective_flow(two_layer("tanh"), "logistic"))
     >>> print(law)
     d/dt (Σ_p W_jp W_kp - v_j v_k) = 0 for every pair of units
     >>> law.validity.value
