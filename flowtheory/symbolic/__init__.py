@@ -10,8 +10,11 @@ To read in this order:
 - the derivations: `expand` (small scale), `effective` (leading flow), `conserve` (laws, found and
   counted), `linearize` (spectra at critical points), `direction`, `cell`, `angle`, `kinks`;
   `alignment` puts them in order as a `derivation`, which prints itself;
+- other forms of a flow: `polar` (norm and direction), `normalize` (units of the start), `closure`
+  and `solvable` (multiplicity 1 beyond the escape), with degrees proved by `homogeneity`;
 - aligned layers: `carlson` (the integrals), `blowup` (times and fates), `brackets`;
-- laws as objects: `asymptotic` (a formula with its domain and remainder), `plateau`, `phase`;
+- laws as objects: `asymptotic` (a formula with its domain and remainder), `plateau`, `horizon`,
+  `neuron_scales`, `phase`;
 - where neurons go: `directions` (critical points on the sphere), `scalings` (initializations).
 """
 
@@ -35,6 +38,8 @@ from flowtheory.symbolic.brackets import Brackets as Brackets
 from flowtheory.symbolic.brackets import SelfSimilar as SelfSimilar
 from flowtheory.symbolic.carlson import CarlsonR as CarlsonR
 from flowtheory.symbolic.carlson import CarlsonRF as CarlsonRF
+from flowtheory.symbolic.closure import Closure as Closure
+from flowtheory.symbolic.closure import psi_closure as psi_closure
 from flowtheory.symbolic.conserve.closed_form import Validity as Validity
 from flowtheory.symbolic.conserve.closed_form import gram_difference as gram_difference
 from flowtheory.symbolic.conserve.closed_form import imbalance as imbalance
@@ -74,6 +79,7 @@ from flowtheory.symbolic.directions.record import Stability as Stability
 from flowtheory.symbolic.effective import EffectiveFlow as EffectiveFlow
 from flowtheory.symbolic.effective import effective_flow as effective_flow
 from flowtheory.symbolic.field import VectorField as VectorField
+from flowtheory.symbolic.horizon import validity_horizon as validity_horizon
 from flowtheory.symbolic.linearize import Spectrum as Spectrum
 from flowtheory.symbolic.linearize import deep_linear_saddle as deep_linear_saddle
 from flowtheory.symbolic.local import LocalForm as LocalForm
@@ -97,6 +103,10 @@ from flowtheory.symbolic.networks.registry import ARCHITECTURES as ARCHITECTURES
 from flowtheory.symbolic.networks.registry import Architecture as Architecture
 from flowtheory.symbolic.networks.registry import find_network as find_network
 from flowtheory.symbolic.networks.residual import residual as residual
+from flowtheory.symbolic.neuron_scales import NeuronScales as NeuronScales
+from flowtheory.symbolic.neuron_scales import neuron_scales as neuron_scales
+from flowtheory.symbolic.normalize import NormalizedFlow as NormalizedFlow
+from flowtheory.symbolic.normalize import normalize as normalize
 from flowtheory.symbolic.origin import linearize_origin as linearize_origin
 from flowtheory.symbolic.phase import Regime as Regime
 from flowtheory.symbolic.phase import escape_time as escape_time
@@ -105,6 +115,12 @@ from flowtheory.symbolic.phase import slope_table as slope_table
 from flowtheory.symbolic.plateau import exponential_plateau as exponential_plateau
 from flowtheory.symbolic.plateau import passage_time as passage_time
 from flowtheory.symbolic.plateau import power_plateau as power_plateau
+from flowtheory.symbolic.polar import NeuronPolar as NeuronPolar
+from flowtheory.symbolic.polar import PolarFlow as PolarFlow
+from flowtheory.symbolic.polar import neuron_polar as neuron_polar
+from flowtheory.symbolic.polar import polar_flow as polar_flow
 from flowtheory.symbolic.scalings import INITIALIZATIONS as INITIALIZATIONS
 from flowtheory.symbolic.scalings import Initialization as Initialization
 from flowtheory.symbolic.scalings import find_initialization as find_initialization
+from flowtheory.symbolic.solvable import SolvableDiagram as SolvableDiagram
+from flowtheory.symbolic.solvable import solvable_diagram as solvable_diagram

@@ -11,9 +11,10 @@ the last one while $a$ is constant, that is between switches.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sympy import factor_terms, log, sqrt
+from sympy import S, factor_terms, log, sqrt
 
 from flowtheory.errors import ParameterError
 from flowtheory.symbolic.activation import euler
@@ -102,10 +103,11 @@ def direction_form(neuron: NeuronFlow) -> DirectionForm:
 
 def in_direction(expr: Expr, neuron: NeuronFlow) -> Expr:
     r"""Rewrite `expr` with $W_{jp} = R_j u_{jp}$, $v_j = \kappa_j R_j$, $\sum_p u_{jp}^2 = 1$."""
-    replaced = replace_entries(expr, {neuron.W: R * U, neuron.v: KAPPA * R})
-    named = {
-        sum_over(U**2, COORDINATES): 1,
-        sum_over(U * A, COORDINATES): PHI,
-        sum_over(A**2, COORDINATES): SPEED**2,
-    }
-    return factor_terms(fold(tidy(contract(replaced)), named))
+    named = {sum_over(U * A, COORDINATES): PHI, sum_over(A**2, COORDINATES): SPEED**2}
+    return to_direction(expr, {neuron.W: R * U, neuron.v: KAPPA * R}, named)
+
+
+def to_direction(expr: Expr, replaced: Mapping[Indexed, Expr], named: Mapping[Expr, Expr]) -> Expr:
+    r"""Rewrite entries as in `replaced`, then sums as in `named` and $\sum_p u_{jp}^2 = 1$."""
+    rewritten = tidy(contract(replace_entries(expr, replaced)))
+    return factor_terms(fold(rewritten, {sum_over(U**2, COORDINATES): S.One, **named}))

@@ -105,6 +105,14 @@ class _Tex(_PaperOrder, LatexPrinter):
     def _brackets(self, text: str) -> str:
         return rf"\left({text}\right)"
 
+    def _print_Symbol(self, expr: Symbol, style: str = "plain") -> str:
+        r"""A prime follows the letter: kappa'_1 is $\kappa'_1$, in braces to bear an exponent."""
+        letter, prime, rest = expr.name.partition("'")
+        if not prime or not letter:
+            return super()._print_Symbol(expr, style)
+        text = super()._print_Symbol(Symbol(letter), style) + prime
+        return f"{{{text}_{{{rest[1:]}}}}}" if rest.startswith("_") else text + rest
+
     def _print_Rate(self, expr: Rate, exp: str | None = None) -> str:
         (q,) = expr.args
         if isinstance(q, Indexed):
@@ -133,7 +141,9 @@ class _OneLine(_PaperOrder, StrPrinter):
         return f"({text})"
 
     def _print_Symbol(self, expr: Symbol) -> str:
-        return str(pretty_symbol(expr.name))
+        letter, prime, rest = expr.name.partition("'")
+        bare, whole = str(pretty_symbol(letter)), str(pretty_symbol(letter + rest))
+        return bare + prime + whole[len(bare) :]
 
     def _print_Function(self, expr: Any) -> str:
         name = pretty_symbol(expr.func.__name__)
