@@ -187,7 +187,7 @@ def _coefficient(expr: Expr, entry: Indexed) -> Expr:
 
 def _average(product: Expr) -> Expr:
     r"""The mean over neurons, for a start with the second moments $\Sigma_0$."""
-    form = name_moments(sum_over(product, (NEURON, NEURONS)), (NEURON, NEURONS), _W0, [_A0])
+    form = name_moments(sum_over(product, (NEURON, NEURONS)), (NEURON, NEURONS), [_W0], [_A0])
     assert form is not None, "a product of two displacements is a polynomial in the start"
     values: dict[Indexed, Expr] = {}
     for moment in form.moments:

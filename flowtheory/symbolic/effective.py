@@ -25,6 +25,7 @@ from flowtheory.symbolic.describe import describe
 from flowtheory.symbolic.directions.find import critical_directions
 from flowtheory.symbolic.directions.record import Directions
 from flowtheory.symbolic.expression import Expr
+from flowtheory.symbolic.horizon import validity_horizon
 from flowtheory.symbolic.leading import LeadingFlow, leading_flow
 from flowtheory.symbolic.linearize import Spectrum
 from flowtheory.symbolic.loss import Loss
@@ -78,7 +79,7 @@ class EffectiveFlow(LeadingFlow):
             plateau = exponential_plateau()
         else:
             plateau = power_plateau(self.degree, self.gap)
-        found = [plateau]
+        found = [plateau, validity_horizon(self.degree, self.gap)]
         if self.blow_up is not None and not self.potential.has(Ramp):
             found.append(self.blow_up.formula)
         if self.expansion.exact and set(self.layer_degrees.values()) == {1}:

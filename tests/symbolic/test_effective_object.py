@@ -54,7 +54,10 @@ def test_a_two_layer_network_of_degree_two():
         "0",
     ]
     assert flow.blow_up is None
-    assert [law.name for law in flow.laws] == ["plateau, degree 2"]
+    assert [law.name for law in flow.laws] == [
+        "plateau, degree 2",
+        "validity, degree 2, gap 2",
+    ]
 
 
 def test_blow_up_in_the_degrees_that_were_derived():
