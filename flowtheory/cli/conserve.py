@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flowtheory.cli.console import clear_errors, wrapped
+from flowtheory.cli.console import clear_errors, named_numbers, wrapped
 from flowtheory.cli.derive import Format
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _of_network(
     if ARCHITECTURES[name].takes_activation:
         general = find_network(name, depth, ANY_ACTIVATION)
         drifts = drift_lines(general, find_activation(activation or "tanh"))
-    numbers = _read_sizes(sizes)
+    numbers = named_numbers(sizes, "--sizes", "h=3,D=2")
     asked = [question] if question else []
     return summarize(network, numbers, asked, degree=degree, seed=seed, drifts=drifts)
 
@@ -146,22 +146,6 @@ def _refuse_options(**options: object) -> None:
             expected="no such option: widths and activation are part of the name",
             fix="name an architecture, such as fully-connected or deep-linear",
         )
-
-
-def _read_sizes(text: str | None) -> dict[str, int]:
-    from flowtheory.errors import ParameterError
-
-    sizes: dict[str, int] = {}
-    for part in text.split(",") if text else ():
-        name, _, value = part.partition("=")
-        if not value.strip().isdigit() or name.strip() in sizes:
-            raise ParameterError(
-                f"--sizes {text!r} is not a list of sizes",
-                expected="name=number, separated by commas, each name once",
-                fix="--sizes h=3,D=2",
-            )
-        sizes[name.strip()] = int(value)
-    return sizes
 
 
 def _text(summary: Summary) -> str:

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
-from flowtheory.errors import FlowtheoryError
+from flowtheory.errors import FlowtheoryError, ParameterError
 
 WIDTH = 80
 USAGE = 2
@@ -49,6 +49,21 @@ def _wrapped_line(line: str) -> str:
         break_long_words=False,
         break_on_hyphens=False,
     )
+
+
+def named_numbers(text: str | None, option: str, example: str) -> dict[str, int]:
+    """What an option such as `--sizes h=3,D=2` says."""
+    numbers: dict[str, int] = {}
+    for part in text.split(",") if text else ():
+        name, _, value = part.partition("=")
+        if not value.strip().isdigit() or name.strip() in numbers:
+            raise ParameterError(
+                f"{option} {text!r} is not a list of numbers",
+                expected="name=number, separated by commas, each name once",
+                fix=f"{option} {example}",
+            )
+        numbers[name.strip()] = int(value)
+    return numbers
 
 
 @contextmanager

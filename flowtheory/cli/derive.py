@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flowtheory.cli.console import clear_errors, wrapped
+from flowtheory.cli.console import clear_errors, named_numbers, wrapped
 
 if TYPE_CHECKING:
     from flowtheory.symbolic.derivation import Derivation
@@ -102,23 +102,9 @@ def _of_network(
         raise unknown_name("network or law", name, [*ARCHITECTURES, *LAWS])
     else:
         network = find_network(name, 2 if layers is None else layers, activation)
-    return effective_flow(network, chosen or "half_square", scales=_read_scales(scale)).derivation
-
-
-def _read_scales(text: str | None) -> dict[str, int]:
-    from flowtheory.errors import ParameterError
-
-    scales: dict[str, int] = {}
-    for part in text.split(",") if text else ():
-        name, _, value = part.partition("=")
-        if not value.strip().isdigit() or name.strip() in scales:
-            raise ParameterError(
-                f"--scale {text!r} is not a list of powers",
-                expected="name=natural number, separated by commas, each name once",
-                fix="--scale W=1,v=2",
-            )
-        scales[name.strip()] = int(value)
-    return scales
+    return effective_flow(
+        network, chosen or "half_square", scales=named_numbers(scale, "--scale", "W=1,v=2")
+    ).derivation
 
 
 def _refuse(name: str, **options: object) -> None:

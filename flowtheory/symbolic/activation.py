@@ -174,7 +174,7 @@ def find_activation(which: str | Expr | Activation) -> Activation:
 
     Raises:
         UnknownNameError: A plain word that is no registered name.
-        ParameterError: A string that is no expression in z, or a kink that is not homogeneous.
+        ParameterError: A string that is no expression in z, or what `Activation.local` refuses.
     """
     if isinstance(which, Activation):
         return which
@@ -184,9 +184,8 @@ def find_activation(which: str | Expr | Activation) -> Activation:
         if which.strip().isidentifier() and which.strip() != "z":
             raise unknown_name("activation", which, ACTIVATIONS, more="or an expression in z")
         heads = {name: act for name, act in ACTIVATIONS.items() if name.isidentifier()}
-        return Activation(
-            which, without_library_kinks(parse(which, [ARGUMENT], heads, "z*tanh(z)"), ARGUMENT)
-        )
+        formula = parse(which, [ARGUMENT], heads, "z*tanh(z)")
+        return _checked(Activation(which, without_library_kinks(formula, ARGUMENT)))
     return _from_expression(which)
 
 
@@ -200,7 +199,13 @@ def _from_expression(expr: Expr) -> Activation:
             fix="rename its argument to z",
         )
     renamed = expr.xreplace({slots[0]: ARGUMENT})
-    return Activation(str(renamed), without_library_kinks(renamed, ARGUMENT))
+    return _checked(Activation(str(renamed), without_library_kinks(renamed, ARGUMENT)))
+
+
+def _checked(activation: Activation) -> Activation:
+    """The activation, whose form at 0 is one that the engine reads."""
+    _ = activation.local
+    return activation
 
 
 def euler(expr: Expr) -> Expr:

@@ -180,6 +180,12 @@ class _Expander:
         inner = self.lowest(argument)
         if self._is_root(expr):
             return self._root_power(expr)
+        if inner < 0:
+            raise ParameterError(
+                f"{expr.func.__name__} has an argument that diverges with the scale: {argument}",
+                expected="an argument with a limit at small scale",
+                fix="use a function that is analytic at 0, or positively homogeneous",
+            )
         if isinstance(expr, Ramp) or inner == 0:
             return inner
         coefficients = _coefficients(expr, argument, S.Zero, _SEARCHED)

@@ -206,40 +206,56 @@ def leading_flow(
     degree = model.next_power(0)
     if degree is None:
         raise no_leading_part(network, model.output.order)
-    leading, misfit = tidy(contract(-share * model.coefficient(degree))), S.Zero
+    leading = tidy(contract(-share * model.coefficient(degree)))
     following = model.next_power(degree)
     gap = (model.output.order + 1 if following is None else following) - degree
     expansion = model.expansion(degree, gap)
-    field = gradient_flow(-leading, network.parameters)
-    driven = model.fit.multiplier(field) if model.fit is not None else S.Zero
-    as_fast = model.fit is not None and 2 * leading_power(model.fit.direction, bases) == degree
-    if model.fit is not None and driven != 0:
-        gap = min(gap, second_output_power(model.output) - 1)
-        if not as_fast:
-            field = model.fit.project(field, driven)
-        else:
-            misfit = share * model.misfit()
-            field = gradient_flow(misfit - leading, network.parameters)
-    is_projected = driven != 0 and not as_fast
-    field, slower = _smallest_moving(field, powers)
+    along = _along_the_fit(model, leading, share, degree)
+    field, slower = _smallest_moving(along.field, powers)
     return LeadingFlow(
         network=network,
         loss=chosen,
         reduction=averaged,
         scales=powers,
         expansion=expansion if share == 1 else _scaled(expansion, share),
-        gap=gap if slower is None else min(gap, slower),
+        gap=min(q for q in (gap, along.gap, slower) if q is not None),
         weight=model.weight,
         weight_value=model.weight_value,
         curvature=model.curvature,
         curvature_value=model.curvature_value,
         leading_part=leading,
-        misfit=tidy(contract(misfit)),
+        misfit=along.misfit,
         field=field,
         fit=model.fit,
-        is_projected=is_projected,
+        is_projected=along.is_projected,
         vanished=tuple(model.vanished),
     )
+
+
+@dataclass(frozen=True)
+class _AlongTheFit:
+    """The field of a leading part, and what a constant that it drives changes in it."""
+
+    field: VectorField
+    misfit: Expr = S.Zero
+    is_projected: bool = False
+    gap: int | None = None
+
+
+def _along_the_fit(model: ScaledLoss, leading: Expr, share: Expr, degree: int) -> _AlongTheFit:
+    """A driven constant stays fitted where its fit is faster, and costs its misfit otherwise."""
+    parameters = model.network.parameters
+    field = gradient_flow(-leading, parameters)
+    if model.fit is None or (driven := model.fit.multiplier(field)) == 0:
+        return _AlongTheFit(field)
+    gap = second_output_power(model.output) - 1
+    restoring = 2 * leading_power(model.fit.direction, model.scales)
+    if restoring > degree:
+        return _AlongTheFit(field, gap=restoring - degree)
+    if restoring < degree:
+        return _AlongTheFit(model.fit.project(field, driven), is_projected=True, gap=gap)
+    misfit = tidy(contract(share * model.misfit()))
+    return _AlongTheFit(gradient_flow(misfit - leading, parameters), misfit, gap=gap)
 
 
 def _scaled(expansion: Expansion, share: Expr) -> Expansion:
