@@ -132,7 +132,8 @@ class AlignedFlow:
     @property
     def formula(self) -> Formula:
         """The blow-up time as a law."""
-        meanings = {self.strength: "leading coefficient; the top singular value of the moment"}
+        product = "the product of the gains, each to the power of its degree"
+        meanings = {self.strength: f"H divided by {product}, for aligned layers"}
         for number, (gain, degree) in enumerate(zip(self.gains, self.degrees, strict=True), 1):
             meanings[gain] = f"gain of layer {number}, in which H has degree {degree}"
         name = "blow-up time of aligned layers"

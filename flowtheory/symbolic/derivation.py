@@ -65,7 +65,7 @@ class Derivation:
 
     def text(self) -> str:
         """Unicode text, one statement a line."""
-        out = [self.title, "=" * len(self.title)]
+        out = [self.title, "=" * min(len(self.title), 80)]
         for number, line in enumerate(self.lines, 1):
             out += ["", f"{number}. {line.name}", f"     {unicode_line(line.statement)}"]
             out += [f"   {line.note}"] if line.note else []
@@ -132,12 +132,19 @@ def _aligned(statement: Expr) -> str:
     return f"& {tex(statement)}"
 
 
-_SYMBOLS = {"∇": r"\nabla ", "∞": r"\infty ", "√": r"\surd ", "≤": r"\le ", "≥": r"\ge "}
+_SYMBOLS = {
+    "∇": r"\nabla ",
+    "∞": r"\infty ",
+    "√": r"\surd ",
+    "≤": r"\le ",
+    "≥": r"\ge ",
+    "≠": r"\ne ",
+}
 _BELOW, _ABOVE = "₀-₉ₐ-ₜᵢ-ᵪ", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"
 # A letter with its index (x_ip, T_*, h₁), what stands above or below the line, or a symbol.
 _MATHS = re.compile(
     rf"(?<!\w)(?P<base>[^\W\d_{_BELOW}])(?:_(?P<name>\*|\w+)|(?P<under>[{_BELOW}]+))"
-    rf"|(?P<power>[{_ABOVE}]+)|(?P<below>[{_BELOW}]+)|(?P<symbol>[α-ωΑ-Ω∇∞√≤≥])"
+    rf"|(?P<power>[{_ABOVE}]+)|(?P<below>[{_BELOW}]+)|(?P<symbol>[α-ωΑ-Ω∇∞√≤≥≠])"
 )
 
 

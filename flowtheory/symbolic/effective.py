@@ -75,16 +75,26 @@ class EffectiveFlow(LeadingFlow):
         """The formulas that follow: plateau, validity, blow-up and passage times."""
         if not (self.is_saddle and self.grows):
             return ()
+        kinked = self.potential.has(Ramp)
+        if self.degree == 2 and kinked:
+            return ()  # no Hessian, and no rate that all neurons share
         if self.degree == 2:
             plateau = exponential_plateau()
         else:
             plateau = power_plateau(self.degree, self.gap)
         found = [plateau, validity_horizon(self.degree, self.gap)]
-        if self.blow_up is not None and not self.potential.has(Ramp):
+        if self.blow_up is not None and not kinked:
             found.append(self.blow_up.formula)
-        if self.expansion.exact and set(self.layer_degrees.values()) == {1}:
+        if not kinked and self._is_linear_regression:
             found.append(passage_time(self.degree))
         return tuple(found)
+
+    @property
+    def _is_linear_regression(self) -> bool:
+        """Whether `passage_time` is in the clock of this flow: a product of layers, 1/2 square."""
+        single = len(self.network.parameters) == self.degree and not self.network.further_inputs
+        linear = single and self.expansion.exact and set(self.layer_degrees.values()) == {1}
+        return linear and self.loss.name == "half_square" and self.reduction == "sum"
 
     def directions(self, inputs: Any, weights: Any) -> Directions:
         r"""Where neurons of a two-layer network point: critical points of $H$ on the sphere.

@@ -5,13 +5,14 @@ The architectures are in `networks`, one a file.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from sympy import Symbol
 
 from flowtheory.clock import Reduction
 from flowtheory.errors import ParameterError
+from flowtheory.symbolic.activation import Activation, with_activation
 from flowtheory.symbolic.expression import Expr, Indexed, IndexedBase
 from flowtheory.symbolic.index import index, size, sum_over, tensor
 from flowtheory.symbolic.kinks import Surface, switching_surfaces
@@ -24,7 +25,7 @@ CLASSES, CLASS = size("C"), index("o")
 
 @dataclass(frozen=True)
 class Network:
-    """A network on a data set, as an expression with symbolic sizes.
+    r"""A network on a data set, as an expression with symbolic sizes.
 
     Attributes:
         name: What it is.
@@ -36,6 +37,8 @@ class Network:
             is a layer of its own.
         constants: Generic entries of given tensors that are not trained, such as $W_0$ of LoRA.
         further_inputs: The data of branches other than the first.
+        activation: The activation of all hidden layers, if there is one.
+        sketch: The output with $\sigma$ in place of the activation, to be read.
     """
 
     name: str
@@ -46,6 +49,13 @@ class Network:
     groups: tuple[tuple[str, ...], ...] = ()
     constants: tuple[Indexed, ...] = ()
     further_inputs: tuple[Indexed, ...] = ()
+    activation: Activation | None = None
+    sketch: Expr = None
+
+    def with_activation(self, sigma: Activation) -> Network:
+        r"""The network with $\sigma$ in place of the arbitrary activation that it has."""
+        filled = with_activation(self.output, sigma)
+        return replace(self, output=filled, activation=sigma, sketch=self.output)
 
     @property
     def symbols(self) -> tuple[Symbol, ...]:

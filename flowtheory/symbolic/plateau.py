@@ -26,7 +26,7 @@ START, END = Symbol("u_0", positive=True), Symbol("u_f", positive=True)
 _R, _W = Symbol("r", positive=True), Symbol("w", positive=True)
 _OURS = "derived here"
 _MODE = {
-    SINGULAR: "singular value that the mode tends to",
+    SINGULAR: "singular value that the mode tends to; inputs whitened, summed over samples",
     START: "strength of the mode at the start, a product of gains",
     END: "strength of the mode at the end",
 }

@@ -14,7 +14,7 @@ from sympy import Add, Float, Function, Integer, Pow, Rational, S, Sum, Symbol, 
 from sympy.core.function import ArgumentIndexError
 from sympy.printing.latex import LatexPrinter
 from sympy.printing.precedence import PRECEDENCE
-from sympy.printing.pretty.pretty_symbology import pretty_symbol
+from sympy.printing.pretty.pretty_symbology import pretty_symbol, pretty_use_unicode
 from sympy.printing.str import StrPrinter
 
 from flowtheory.symbolic.expand import BIG_O, SCALE
@@ -36,7 +36,12 @@ class Rate(Head):
 
 def unicode_line(expr: Expr) -> str:
     """`expr` on one line: indices as subscripts, products by juxtaposition."""
-    return _OneLine().doprint(expr)
+    # SymPy decides from the terminal, at import, whether it names Greek letters or prints them.
+    before = pretty_use_unicode(True)
+    try:
+        return _OneLine().doprint(expr)
+    finally:
+        pretty_use_unicode(before)
 
 
 def tex(expr: Expr) -> str:
@@ -180,6 +185,9 @@ class _OneLine(_PaperOrder, StrPrinter):
 
     def _print_Relational(self, expr: Any) -> str:
         return f"{self._print(expr.lhs)} = {self._print(expr.rhs)}"
+
+    def _print_Pi(self, expr: Any) -> Any:
+        return "π"
 
     def _print_hyper(self, expr: Any) -> str:
         above, below = (", ".join(map(self._print, part)) for part in expr.args[:2])

@@ -1,6 +1,9 @@
 """One object for a network and a loss: what it answers, and how it prints."""
 
 import json
+import os
+import subprocess
+import sys
 
 import mpmath
 import pytest
@@ -9,7 +12,7 @@ import sympy as sp
 import flowtheory as ft
 from flowtheory.errors import ParameterError
 from flowtheory.lower import numeric
-from flowtheory.symbolic import Validity, find_network
+from flowtheory.symbolic import Validity, conservation, find_network
 from flowtheory.symbolic.conserve.find import Scope
 from flowtheory.symbolic.derivation import from_json
 from flowtheory.symbolic.printing import unicode_line
@@ -33,8 +36,8 @@ def test_every_statement_prints_and_is_read_back(case):
     read = from_json(flow.json())
     assert [line.statement for line in read] == [line.statement for line in derivation]
     names = [line.name for line in derivation]
-    assert names[:2] == ["Network", "Loss"]
-    assert {"Data weights", "Loss at small scale", "Leading part"} <= set(names)
+    assert names[0] == "Network"
+    assert {"Loss", "Data weights", "Loss at small scale", "Leading part"} <= set(names)
     latex = flow.latex()
     assert latex.startswith("\\documentclass")
     assert latex.count("\\begin{equation}") == len(derivation)
@@ -106,3 +109,51 @@ def test_directions_of_a_two_layer_network():
     for network in (ft.fully_connected(2, "relu"), ft.fully_connected(3, "tanh")):
         with pytest.raises(ParameterError, match="form on the sphere"):
             ft.effective_flow(network, "half_square").directions(tetrahedron, [1, 1, 1, 1])
+
+
+def test_laws_follow_the_field_where_larger_tensors_stand_still():
+    """Of unequal scales only the smallest move; the balance of two layers is then no law."""
+    network = ft.fully_connected(2, "tanh")
+    flow = ft.effective_flow(network, "half_square", scales={"v": 2})
+    W, v = network.parameters
+    assert [(law.quantity, law.scope) for law in flow.invariants] == [(W, Scope.ENTRIES)]
+    assert flow.moving == (v,)
+
+
+def test_a_mean_loss_has_the_laws_of_the_sum():
+    network = ft.fully_connected(2, "tanh")
+    sizes = {"h": 3, "D": 2}
+    counts = {
+        loss: conservation(ft.effective_flow(network, loss), sizes, "leading").upper
+        for loss in ("half_square", "mse")
+    }
+    assert counts["half_square"] == counts["mse"] == 6
+    projected = ft.effective_flow(ft.fully_connected(3, "softplus"), "mse")
+    with pytest.raises(ParameterError, match="no gradient"):
+        conservation(projected, {"h1": 2, "h2": 2, "D": 2}, "leading")
+
+
+def test_only_smooth_flows_have_rates_and_passage_times():
+    kinked = ft.effective_flow(find_network("fully-connected", 2, "relu"), "half_square")
+    assert kinked.laws == ()
+    names = [law.name for law in ft.effective_flow(find_network("deep-linear", 2), "mse").laws]
+    assert not any("mode" in name for name in names)  # its clock is that of the half square, summed
+
+
+def test_printing_does_not_depend_on_the_terminal():
+    script = (
+        "import flowtheory as ft; "
+        "print(ascii(ft.effective_flow(ft.fully_connected(2, 'gelu'), 'half_square').text()))"
+    )
+    texts = {
+        encoding: subprocess.run(
+            [sys.executable, "-c", script],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=os.environ | {"PYTHONIOENCODING": encoding},
+        ).stdout
+        for encoding in ("ascii", "utf-8")
+    }
+    assert texts["ascii"] == texts["utf-8"]
+    assert ascii("ε")[1:-1] in texts["ascii"]

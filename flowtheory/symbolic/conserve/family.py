@@ -143,6 +143,7 @@ def all_data(network: Network, sizes: Mapping[str, int]) -> Family:
 
 def leading_order(flow: LeadingFlow, sizes: Mapping[str, int]) -> Family:
     """All leading flows of a network over all targets, whatever the data: see `all_data`."""
+    _require_gradient(flow)
     return _written_out(flow.potential, flow.network, sizes, LEADING_ORDER)
 
 
@@ -157,6 +158,7 @@ def given_flow(
         data: The entries of every tensor of data in the potential, such as `{"x": [[1, 2]], "c":
             [1]}`: nested lists of integers or fractions.
     """
+    _require_gradient(flow)
     parameters = _parameters(flow.network, sizes)
     (potential,) = _entries(flow.potential, {}, sizes)
     values: dict[Symbol, Expr] = {}
@@ -164,6 +166,17 @@ def given_flow(
         values |= _values(base, sizes, data)
     numeric = potential.xreplace(values)
     return one_flow({s: expand(numeric.diff(s)) for s in parameters})
+
+
+def _require_gradient(flow: LeadingFlow) -> None:
+    """Refuse a flow that is not the gradient of its potential in all parameters of it."""
+    still = [e for e in flow.network.parameters if e not in flow.moving]
+    if flow.is_projected or any(flow.potential.has(entry.base) for entry in still):
+        raise ParameterError(
+            f"the leading flow of {flow.network.name} is no gradient in all its parameters",
+            expected="equal scales, and no constant that stays fitted",
+            fix="use `closed_laws`, which follows the field itself",
+        )
 
 
 def _values(
@@ -212,6 +225,8 @@ def _scalar(expr: Expr, sizes: Mapping[str, int]) -> Expr:
         return Add(*_entries(expr.function, axes, sizes))
     if isinstance(expr, Indexed):
         return _entry_symbol(expr.base, expr.indices)
+    if isinstance(expr, Symbol) and str(expr) in sizes:
+        return Integer(sizes[str(expr)])  # a size that is a factor, such as that of a mean
     if isinstance(expr, Ramp):
         argument = _scalar(expr.args[0], sizes)
         return Symbol(f"[{argument}]", real=True) * argument

@@ -104,7 +104,8 @@ def closed_laws(source: Network | LeadingFlow) -> tuple[ClosedLaw, ...]:
     finder = _Finder(network)
     found = finder.along(network.output, Validity.FULL_FLOW)
     if isinstance(source, LeadingFlow):
-        laws = finder.along(source.potential, Validity.LEADING_FLOW)
+        still = [entry for entry in network.parameters if entry not in source.moving]
+        laws = finder.along(source.potential, Validity.LEADING_FLOW, still)
         if source.is_projected:
             laws = [law for law in laws if is_conserved(law.quantity, source.field)]
         found += laws
@@ -131,14 +132,22 @@ class _Finder:
         self.units: dict[Expr, list[Vector]] = {extent: [] for extent in self.layers}
         self.sums: list[Vector] = []
 
-    def along(self, potential: Expr, validity: Validity) -> list[ClosedLaw]:
-        """The laws along the gradient of `potential` that those found before do not imply."""
-        frozen = [entry for entry in self.tensors if not potential.has(entry.base)]
+    def along(
+        self, potential: Expr, validity: Validity, still: Sequence[Indexed] = ()
+    ) -> list[ClosedLaw]:
+        """The laws along the gradient of `potential` that those found before do not imply.
+
+        Tensors that stand `still` do not follow it.
+        """
+        frozen = [e for e in self.tensors if e in still or not potential.has(e.base)]
         self.sums += [_choose(self.tensors, [entry]) for entry in frozen]
         laws = [
             ClosedLaw(entry, Scope.ENTRIES, validity, (square_norm(entry),)) for entry in frozen
         ]
-        rates = [_rate(potential, entry, lambda e: e) for entry in self.tensors]
+        rates = [
+            S.Zero if entry in frozen else _rate(potential, entry, lambda e: e)
+            for entry in self.tensors
+        ]
         for extent, slots in self.layers.items():
             own = [rates[self.tensors.index(entry)] for entry, _ in slots]
             # A law of the units sums to one of the tensors, unless a tensor has the axis twice.
@@ -158,10 +167,10 @@ class _Finder:
         units += still
         a = fresh(extent, potential.free_symbols)
         b = fresh(extent, potential.free_symbols | {a})
-        equal = [_gram_rate(potential, slot, a, a) for slot in slots]
+        equal = [_gram_rate(potential, slot, a, a, frozen) for slot in slots]
         if _independent(equal):  # a law of all pairs would be one of the units
             return []
-        different = [_gram_rate(potential, slot, a, b) for slot in slots]
+        different = [_gram_rate(potential, slot, a, b, frozen) for slot in slots]
         laws = []
         for vector in _new_vectors(different, pairs):
             pairs.append(vector)
@@ -192,9 +201,13 @@ def _gram_sum(vector: Vector, slots: Sequence[Slot], a: Symbol, b: Symbol) -> Ex
     return Add(*(c * gram(*slot, a, b) for c, slot in zip(vector, slots, strict=True)))
 
 
-def _gram_rate(potential: Expr, slot: Slot, a: Symbol, b: Symbol) -> Expr:
+def _gram_rate(
+    potential: Expr, slot: Slot, a: Symbol, b: Symbol, frozen: Sequence[Indexed]
+) -> Expr:
     r"""$(D_{ab} + D_{ba})$ of the potential, for one axis of one tensor."""
     entry, axis = slot
+    if entry in frozen:
+        return S.Zero
 
     def put(new: Symbol, old: Symbol) -> Callable[[Indexed], Expr]:
         def rule(other: Indexed) -> Expr:

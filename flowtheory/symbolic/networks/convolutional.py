@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from flowtheory.symbolic.activation import Activation, find_activation
+from flowtheory.symbolic.activation import ANY_ACTIVATION, Activation, find_activation
 from flowtheory.symbolic.expression import Expr, Indexed
 from flowtheory.symbolic.index import index, size, sum_over, tensor
 from flowtheory.symbolic.network import COORDINATE, INPUT_DIMENSION, SAMPLE, SAMPLES, Network
@@ -50,7 +50,7 @@ def convolutional(
         after = hidden_axis(layer, layers)
         entry, signal = linear_layer(weight_name(layer, layers), signal, axis, (after,))
         parameters.append(entry)
-        signal, axis = sigma(signal), after
+        signal, axis = ANY_ACTIVATION(signal), after
     patches, (channel, channels) = (PATCH, PATCHES), axis
     if readout == "patch":
         v = tensor("v", channels, PATCHES)[channel, PATCH]
@@ -63,4 +63,4 @@ def convolutional(
         output=output,
         parameters=(*parameters, v),
         inputs=x,
-    )
+    ).with_activation(sigma)

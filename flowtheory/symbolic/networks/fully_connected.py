@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from flowtheory.errors import ParameterError
-from flowtheory.symbolic.activation import Activation, find_activation
+from flowtheory.symbolic.activation import ANY_ACTIVATION, Activation, find_activation
 from flowtheory.symbolic.expression import Expr, Indexed
 from flowtheory.symbolic.index import tensor
 from flowtheory.symbolic.network import (
@@ -72,7 +72,7 @@ def fully_connected(
             signal, group = signal + bias, (entry, bias)
         parameters.append(group)
         if layer < layers:
-            signal, (axis,) = sigma(signal), after
+            signal, (axis,) = ANY_ACTIVATION(signal), after
     return Network(
         name=f"{_COUNTS.get(layers, f'{layers}-layer')} {sigma.name} network"
         + (" with biases" if any(with_bias) else ""),
@@ -81,7 +81,7 @@ def fully_connected(
         inputs=x,
         axes=((SAMPLE, SAMPLES), *outputs),
         groups=tuple(tuple(str(entry.base) for entry in group) for group in parameters),
-    )
+    ).with_activation(sigma)
 
 
 _COUNTS = {1: "one-layer", 2: "two-layer", 3: "three-layer", 4: "four-layer"}

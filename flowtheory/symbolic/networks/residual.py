@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from flowtheory.symbolic.activation import Activation, find_activation
+from flowtheory.symbolic.activation import ANY_ACTIVATION, Activation, find_activation
 from flowtheory.symbolic.expression import Expr, Indexed
 from flowtheory.symbolic.index import index, size, substitute, sum_over, tensor, tidy
 from flowtheory.symbolic.network import COORDINATE, INPUT_DIMENSION, SAMPLE, SAMPLES, Network
@@ -42,7 +42,7 @@ def residual(
     for block in range(1, layers + 1):
         j, width = index(f"j_{block}"), size(f"h{block}")
         W, V = tensor(f"W{block}", width, axis)[j, q], tensor(f"V{block}", axis, width)[p, j]
-        hidden = sigma(sum_over(W * substitute(signal, {p: q}), (q, axis)))
+        hidden = ANY_ACTIVATION(sum_over(W * substitute(signal, {p: q}), (q, axis)))
         signal = signal + sum_over(V * hidden, (j, width))
         blocks.append((W.base[j, p], V))
     trained = readout == "trained"
@@ -54,4 +54,4 @@ def residual(
         inputs=x,
         groups=tuple(tuple(str(entry.base) for entry in group) for group in groups),
         constants=() if trained else (v,),
-    )
+    ).with_activation(sigma)
