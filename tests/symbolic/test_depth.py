@@ -2,10 +2,13 @@
 
 import time
 from itertools import product
+from random import Random
 
 import mpmath
 import pytest
 import sympy as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from symbolic.brute_force import evaluate
 
 from flowtheory.errors import ParameterError, UnknownNameError
@@ -184,3 +187,45 @@ def test_a_mean_loss_divides_by_the_samples():
         for energy in (total_loss, mean_loss)
     )
     assert abs(sp.N(total - 3 * mean, 30)) < 1e-25
+
+
+@given(
+    coefficients=st.lists(st.fractions(-3, 3, max_denominator=7), min_size=1, max_size=5).filter(
+        lambda found: any(found)
+    ),
+    layers=st.integers(2, 3),
+    seed=st.integers(0, 10**6),
+)
+@settings(max_examples=10, deadline=None)
+def test_random_power_series_at_random_points(coefficients, layers, seed):
+    """Degree, gap and leading part of any polynomial activation with the value 0 at 0."""
+    z = sp.Symbol("z", real=True)
+    terms = [sp.Rational(c.numerator, c.denominator) for c in coefficients]
+    formula = sp.Add(*(c * z**m for m, c in enumerate(terms, 1)))
+    network = fully_connected(layers, formula)
+    flow = effective_flow(network, "half_square")
+    orders = [m for m, c in enumerate(terms, 1) if c != 0]
+    degree = sum(orders[0] ** layer for layer in range(layers))
+    assert flow.degree == degree
+    assert flow.gap == min([degree] + [m - orders[0] for m in orders[1:]])
+    random = Random(seed)
+    shapes = {str(b): [SIZES[str(s)] for s in b.shape] for b in (*network.bases, *network.data)}
+    tensors = {name: _random(shape, random) for name, shape in shapes.items()}
+
+    def sigma(value):
+        return mpmath.polyval([*(mpmath.mpf(c.p) / c.q for c in reversed(terms)), 0], value)
+
+    with mpmath.workdps(60 + 64 * degree):
+        scale = mpmath.mpf(10) ** -30
+        losses = [_full_loss(network, sigma, LOSSES["half_square"], tensors, s) for s in (scale, 0)]
+        potential = evaluate(flow.potential, tensors | {"c": tensors["y"]}, SIZES)
+        leading = mpmath.mpf(potential.p) / potential.q * scale**degree
+        difference = losses[1] - losses[0] - leading
+        # The next term is `gap` powers smaller, whatever its coefficient.
+        assert abs(difference) < 1e20 * scale ** (degree + flow.gap)
+
+
+def _random(shape, random):
+    if not shape:
+        return sp.Rational(random.randint(-9, 9), random.randint(1, 5))
+    return [_random(shape[1:], random) for _ in range(shape[0])]
