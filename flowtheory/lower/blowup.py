@@ -1,0 +1,231 @@
+r"""The blow-up of a derived leading flow: its degree, field and bounds, from the expressions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+from sympy import Add
+
+from flowtheory.errors import ParameterError
+from flowtheory.flow.blowup import BlowUp, Bracket, wide_gain
+from flowtheory.flow.blowup import blow_up as integrate
+from flowtheory.flow.coordinates import SundmanFlow, Tree
+from flowtheory.lower.ceiling import Ceiling, MomentTerm, is_chain, moment_term
+from flowtheory.lower.leading import LoweredFlow, at_saddle, lengths, moment_value
+from flowtheory.lower.scalar import numeric
+from flowtheory.symbolic.activation import Ramp
+from flowtheory.symbolic.brackets import VALUE, Brackets
+from flowtheory.symbolic.effective import EffectiveFlow
+
+_RANK_ONE = 1e-12
+
+
+class LeadingBlowUp:
+    """The leading flow in Sundman time, with its bounds; derived once, compiled once a shape.
+
+    Attributes:
+        flow: The derived flow.
+    """
+
+    def __init__(self, flow: EffectiveFlow) -> None:
+        if flow.degree <= 2 or not flow.grows or flow.is_projected or flow.potential.has(Ramp):
+            raise ParameterError(
+                f"the leading flow of {flow.network.name} has degree {flow.degree}",
+                expected="a smooth gradient flow of degree above 2 that the data drive",
+                fix="degree 2 grows exponentially; kinked flows have an event-exact solution",
+            )
+        self.flow = flow
+        self._lowered = LoweredFlow(flow)
+
+    @cached_property
+    def moving(self) -> tuple[str, ...]:
+        """The names of the tensors that move."""
+        return tuple(str(entry.base) for entry in self.flow.moving)
+
+    @cached_property
+    def field(self) -> SundmanFlow:
+        """The field; its arguments are the tensors at rest and what the field takes from data."""
+
+        def gradient(params: Tree, args: Any) -> Tree:
+            rest, given = args
+            rates = self._lowered({**rest, **params}, given)
+            return {name: rates[name] for name in params}
+
+        return SundmanFlow(gradient, self.flow.degree)
+
+    def __call__(
+        self, params: Mapping[str, Any], data: Mapping[str, Any], **options: Any
+    ) -> BlowUp:
+        """As `blow_up`."""
+        missing = [str(b) for b in self.flow.network.bases if str(b) not in params]
+        if missing:
+            raise ParameterError(
+                f"{', '.join(missing)} is missing", expected="all parameters", fix="give it by name"
+            )
+        start = {name: params[name] for name in self.moving}
+        rest = {
+            str(b): np.asarray(params[str(b)], dtype=np.float64) for b in self.flow.network.bases
+        }
+        rest = {name: value for name, value in rest.items() if name not in start}
+        given = self._lowered.prepare(**data)
+        found: dict[str, Any] = {}
+        if not rest and self.brackets is not None:
+            ceiling = self.ceiling(data)
+            found["bracket"] = self.bracket(ceiling)
+            if not self.is_chain:
+                found["gain"] = wide_gain(self.flow.degree)
+            if ceiling is not None:
+                found["rate"] = self._rate(ceiling.value)
+        return integrate(self.field, start, (rest, given), **{**found, **options})
+
+    @cached_property
+    def brackets(self) -> Brackets | None:
+        """The bounds as expressions; None if $H$ is not homogeneous in every layer."""
+        return None if self.flow.blow_up is None else Brackets(self.flow.blow_up)
+
+    @cached_property
+    def _layers(self) -> tuple[tuple[str, ...], ...]:
+        """The names of the tensors of every layer that occurs in $H$."""
+        degrees = self.flow.layer_degrees.items()
+        return tuple(tuple(names.split(", ")) for names, degree in degrees if degree > 0)
+
+    @cached_property
+    def _terms(self) -> tuple[MomentTerm, ...] | None:
+        """The potential by moments; None if the bound of the ceiling does not apply to it."""
+        form = self.flow.moment_form
+        if form is None:
+            return None
+        terms = [moment_term(term, form.moments) for term in Add.make_args(form.expression)]
+        return None if None in terms else tuple(term for term in terms if term is not None)
+
+    @cached_property
+    def is_chain(self) -> bool:
+        """Whether $H$ is a trace of a product of matrices, one a layer, with one data moment."""
+        single = self._terms is not None and len(self._terms) == 1
+        return (
+            single and all(len(names) == 1 for names in self._layers) and is_chain(self._terms[0])
+        )
+
+    def ceiling(self, data: Mapping[str, Any]) -> Ceiling | None:
+        r"""$\hat h_{\max}$ for these data; None where it is not bounded by data moments."""
+        if self._terms is None:
+            return None
+        known = at_saddle(self.flow, data)
+        sizes = {name: float(length) for name, length in lengths(self.flow, known).items()}
+        scalars = {name: float(value) for name, value in known.items() if np.ndim(value) == 0}
+        total, seen = 0.0, {}
+        for term in self._terms:
+            values = np.asarray(moment_value(self.flow, term.moment, known))
+            matrix = values.reshape(len(values), -1)
+            left, singular, right = np.linalg.svd(matrix, full_matrices=False)
+            total += abs(term.coefficient_at({**sizes, **scalars})) * float(singular[0])
+            if self.is_chain and np.all(singular[1:] <= _RANK_ONE * singular[0]):
+                seen = term.seen((left[:, 0], right[0]))
+        return Ceiling(total, seen) if total > 0 else None
+
+    def bracket(self, ceiling: Ceiling | None) -> Bracket:
+        """Bounds on the time left: the smallest upper and the largest lower one that hold."""
+        assert self.brackets is not None
+        seen = {} if ceiling is None else ceiling.seen
+        strength = 1.0 if ceiling is None else ceiling.value
+        lowers, uppers = self._bounds
+        # The last upper bound, from the energy, is for a moment of rank one.
+        uppers = uppers if seen else uppers[:2]
+
+        def bounds(h: float, xi: Tree) -> tuple[float, float]:
+            at = (strength, h, *(self._norm(names, xi, seen) for names in self._layers))
+            low = 0.0 if ceiling is None else max(bound(*at) for bound in lowers)
+            high = min(bound(*at) for bound in uppers)
+            return min(low, high), high
+
+        return bounds
+
+    @cached_property
+    def _bounds(self) -> tuple[list[Callable[..., float]], list[Callable[..., float]]]:
+        """Lower and upper bounds as functions of the ceiling, H and the layer norms."""
+        brackets = self.brackets
+        assert brackets is not None
+        symbols = (brackets.flow.strength, VALUE, *brackets.flow.gains)
+        lowers = [brackets.norm_lower, brackets.layers_lower]
+        uppers = [brackets.tangent_upper, brackets.layers_upper]
+        if self.is_chain:
+            uppers.append(brackets.energy_upper)
+        return [numeric(e, symbols) for e in lowers], [numeric(e, symbols) for e in uppers]
+
+    def _rate(self, strength: float) -> float:
+        """The largest $kh$ on the sphere."""
+        assert self.brackets is not None
+        largest = self.brackets.largest_normalized_value
+        return float(self.flow.degree * largest.subs(self.brackets.flow.strength, strength))
+
+    @staticmethod
+    def _norm(
+        names: tuple[str, ...], xi: Tree, seen: Mapping[str, tuple[int, np.ndarray]]
+    ) -> float:
+        """The norm of a layer, or of the part of it that is in $H$."""
+        total = 0.0
+        for name in names:
+            value = np.asarray(xi[name])
+            if name in seen:
+                axis, unit = seen[name]
+                value = np.tensordot(value, unit, axes=(axis, 0))
+            total += float(np.sum(value**2))
+        return math.sqrt(total)
+
+
+def blow_up(
+    flow: EffectiveFlow, params: Mapping[str, Any], *, data: Mapping[str, Any], **options: Any
+) -> BlowUp:
+    r"""Integrate a derived leading flow to its blow-up: $T^*$ with an enclosure.
+
+    The bounds on the time left are (i), (ii) and (iii) of `flowtheory.symbolic.brackets`, and (iv)
+    for multiplicity 1 and a data moment of rank one, as with a single output.
+
+    Args:
+        flow: From `effective_flow`; what is derived and compiled is kept for the same object.
+        params: $\theta(0)$, all parameters by name, of any size.
+        data: Arrays by name, such as {"x": ..., "y": ...}.
+        options: `gain`, `horizon`, `rtol`, `max_steps`, `check`, `rate` and `bracket` of
+            `flowtheory.flow.blow_up`.
+
+    Returns:
+        The result, in the clock of the leading flow: $\varepsilon^{k-2}t$ for the start
+        $\theta(0)/\varepsilon$, and $t$ for $\theta(0)$ itself.
+
+    Raises:
+        ParameterError: The leading flow has degree 2 or less, a kink, or no part driven by data.
+        DataError: An array is missing, or shapes clash.
+
+    Example:
+        >>> import numpy as np
+        >>> import flowtheory as ft
+        >>> from flowtheory.lower import blow_up
+        >>> eff = ft.effective_flow(ft.fully_connected(3, "tanh"), "half_square")
+        >>> start = {"W1": np.eye(2), "W2": np.eye(2), "v": np.ones(2)}
+        >>> run = blow_up(eff, start, data={"x": np.eye(2), "y": np.array([1.0, 2.0])})
+        >>> print(run.outcome.name)
+        BLEW_UP
+    """
+    return _solver(_Identity(flow))(params, data, **options)
+
+
+class _Identity:
+    """A key by identity: a derived flow holds dictionaries and has no hash."""
+
+    def __init__(self, flow: EffectiveFlow) -> None:
+        self.flow = flow
+
+    def __hash__(self) -> int:
+        return id(self.flow)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Identity) and self.flow is other.flow
+
+
+@lru_cache(maxsize=32)
+def _solver(key: _Identity) -> LeadingBlowUp:
+    return LeadingBlowUp(key.flow)
