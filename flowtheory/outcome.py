@@ -81,8 +81,8 @@ _REASONS = {
     ),
     Outcome.BLEW_UP: "the norm becomes infinite at a finite time, which is enclosed",
     Outcome.NOT_DETECTED: (
-        "the norm did not grow as asked within the horizon; common reasons: H < 0 with neurons that "
-        "die, a start on the stable manifold of the saddle, or a horizon too short"
+        "the norm did not grow as asked within the horizon; common reasons: H < 0 with neurons "
+        "that die, a start on the stable manifold of the saddle, or a horizon too short"
     ),
     Outcome.NONUNIQUE: (
         "the continuation is not unique: the output weight changed sign while sliding, the weight "

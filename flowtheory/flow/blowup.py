@@ -227,6 +227,14 @@ def force(flow: SundmanFlow, direction: Tree, args: Any = None) -> tuple[float, 
     return float(size), float(growth)
 
 
+def run_error(value: float, finer: float, steps: int) -> float:
+    """Bound on the error of a time from that of a run at rtol/100, with the roundoff of the sum.
+
+    The error of the finer run is near 1/100 of the other one's: twice the difference holds both.
+    """
+    return 2 * abs(value - finer) + steps * _ROUNDOFF * value
+
+
 def require_gain(gain: float, horizon: float) -> None:
     """Raise `ParameterError` unless both are positive and finite."""
     for name, value, least in (("gain", gain, 1.0), ("horizon", horizon, 1.0)):
@@ -284,7 +292,7 @@ def _judge(flow: SundmanFlow, polar: Polar, unit: float, run: _Run, second: _Run
     steps = run.steps + (second.steps if second else 0)
     if second is not None:
         outcome = second.outcome
-        error = abs(end.estimate - second.end.estimate) + run.steps * _ROUNDOFF * end.estimate
+        error = run_error(end.estimate, second.end.estimate, run.steps)
         if outcome is Outcome.BLEW_UP:
             end = Interval(end.estimate, end.low - error, end.high + error)
     gained = float(run.last.gain)
@@ -368,14 +376,13 @@ def time_of_growth(
     """
     require_gain(log_growth, horizon)
     if flow.degree > 2 and log_growth > LONGEST_GAIN:
-        found = blow_up(
-            flow, start, args, bracket=bracket, rate=rate, horizon=horizon, rtol=rtol,
-            max_steps=max_steps,
-        )  # fmt: skip
-        ended = found.outcome is Outcome.BLEW_UP
-        time = found.time_of_growth(log_growth) if ended else found.end
-        outcome = Outcome.REACHED_T if ended else found.outcome
-        return Growth(outcome, time, found.log_unit, found.evaluations)
+        ending = {"bracket": bracket, "rate": rate, "horizon": horizon, "rtol": rtol}
+        found = blow_up(flow, start, args, gain=_GAIN, max_steps=max_steps, **ending)
+        if found.outcome is not Outcome.BLEW_UP:
+            return Growth(found.outcome, found.end, found.log_unit, found.evaluations)
+        if found.gain <= log_growth:
+            time = found.time_of_growth(log_growth)
+            return Growth(Outcome.REACHED_T, time, found.log_unit, found.evaluations)
     polar = to_polar(start)
     unit = -(flow.degree - 2) * polar.log_norm
     speed = force(flow, polar.direction, args)[0] if rate is None else float(rate)
@@ -392,7 +399,7 @@ def time_of_growth(
     cost = STAGES[_METHOD] * sum(run.steps for run in runs)
     if not outcome.ok:
         return Growth(outcome, Interval(math.inf, times[0], math.inf), unit, cost)
-    error = abs(times[0] - times[1]) + runs[0].steps * _ROUNDOFF * times[0]
+    error = run_error(times[0], times[1], runs[0].steps)
     return Growth(outcome, Interval(times[0], times[0] - error, times[0] + error), unit, cost)
 
 

@@ -52,7 +52,7 @@ def to_polar(params: Tree) -> Polar:
         DataError: The parameters are zero or not finite.
     """
     params = jax.tree.map(lambda a: as_float64(a, "params"), params)
-    largest = max((float(np.max(np.abs(a), initial=0.0)) for a in jax.tree.leaves(params)))
+    largest = max(float(np.max(np.abs(a), initial=0.0)) for a in jax.tree.leaves(params))
     if largest == 0:
         raise DataError(
             "all parameters are zero",
@@ -165,7 +165,7 @@ class SundmanFlow:
         growth = inner(xi, force)
         turn = jax.tree.map(lambda g, a: g - growth * a, force, xi)
         tick = jnp.exp(-(self.degree - 2) * state.gain)
-        # With rho as the variable a level of rho is the end of an interval: it is landed on exactly.
+        # With rho as the variable, a level of rho is the end of an interval and is landed on.
         pace = jnp.where(units.span == 0, 1.0, units.span / growth)
         return Sundman(jax.tree.map(lambda a: pace * a, turn), pace * growth, pace * tick)
 
