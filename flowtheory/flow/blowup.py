@@ -39,6 +39,7 @@ r"""Bounds (low, high) on the time left at a direction $\xi$ of norm 1, from ($H
 `high` is taken as the estimate."""
 
 HORIZON = 1000.0
+RTOL = 1e-11
 LONGEST_GAIN = 12.0
 """Up to here a growth is landed on; beyond, the closed end is exact to roundoff."""
 
@@ -77,6 +78,8 @@ class BlowUp:
         gain: $\rho$ gained there.
         time: the time there, in the same unit.
         level: $h = H(\xi)$ there.
+        moving_share: norm at the start of the part that moves, over that of all parameters; `gain`
+            is the growth of that part.
         steps: attempted steps of all runs.
         evaluations: evaluations of $\nabla H$ of all runs.
     """
@@ -92,6 +95,7 @@ class BlowUp:
     level: float
     steps: int
     evaluations: int
+    moving_share: float = 1.0
 
     @property
     def log_time(self) -> float:
@@ -117,7 +121,10 @@ class BlowUp:
         Raises:
             ParameterError: There was no blow-up, or the growth is less than `gain`.
         """
-        if self.outcome is not Outcome.BLEW_UP or not log_growth >= self.gain:
+        # The part at rest adds a constant to the square of the norm.
+        rest = 1 / self.moving_share**2 - 1
+        moved = log_growth + 0.5 * math.log1p(rest * (1 - math.exp(-2 * log_growth)))
+        if self.outcome is not Outcome.BLEW_UP or not moved >= self.gain:
             raise ParameterError(
                 f"log_growth is {log_growth!r}, outcome {self.outcome.name}, gain {self.gain:.3g}",
                 expected="a growth beyond the last point of a run that blew up",
@@ -128,7 +135,7 @@ class BlowUp:
         def tail(gain: float) -> float:
             return math.exp(-(k - 2) * gain) / (k * (k - 2) * self.level)
 
-        left = tail(log_growth)
+        left = tail(moved)
         error = 0.0 if math.isnan(self.ode_error) else self.ode_error
         high = min(self.end.high, self.time + tail(self.gain) - left + error)
         estimate = min(self.end.estimate - left, high)
@@ -155,7 +162,7 @@ def blow_up(
     rate: float | None = None,
     gain: float | None = None,
     horizon: float = HORIZON,
-    rtol: float = 1e-11,
+    rtol: float = RTOL,
     max_steps: int = 4096,
     check: bool = True,
 ) -> BlowUp:
@@ -353,7 +360,7 @@ def time_of_growth(
     bracket: Bracket | None = None,
     rate: float | None = None,
     horizon: float = HORIZON,
-    rtol: float = 1e-11,
+    rtol: float = RTOL,
     max_steps: int = 4096,
 ) -> Growth:
     r"""The time at which $|\theta|$ is $e^g$ times the start's, $g$ = `log_growth` > 0.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -11,10 +12,11 @@ import numpy as np
 from sympy import Add
 
 from flowtheory.errors import ParameterError
-from flowtheory.flow.blowup import BlowUp, Bracket, wide_gain
+from flowtheory.flow.blowup import RTOL, BlowUp, Bracket, wide_gain
 from flowtheory.flow.blowup import blow_up as integrate
-from flowtheory.flow.coordinates import SundmanFlow, Tree
-from flowtheory.lower.ceiling import Ceiling, MomentTerm, is_chain, moment_term
+from flowtheory.flow.coordinates import Polar, SundmanFlow, Tree, to_polar
+from flowtheory.flow.krylov import ThreeLayers, compress
+from flowtheory.lower.ceiling import Ceiling, MomentTerm, is_chain, moment_term, three_layers
 from flowtheory.lower.leading import LoweredFlow, at_saddle, lengths, moment_value
 from flowtheory.lower.scalar import numeric
 from flowtheory.symbolic.activation import Ramp
@@ -22,6 +24,8 @@ from flowtheory.symbolic.brackets import VALUE, Brackets
 from flowtheory.symbolic.effective import EffectiveFlow
 
 _RANK_ONE = 1e-12
+_WIDE, _KRYLOV = 48, 24
+_LOST = 1e-2
 
 
 class LeadingBlowUp:
@@ -72,15 +76,75 @@ class LeadingBlowUp:
         }
         rest = {name: value for name, value in rest.items() if name not in start}
         given = self._lowered.prepare(**data)
-        found: dict[str, Any] = {}
-        if not rest and self.brackets is not None:
-            ceiling = self.ceiling(data)
-            found["bracket"] = self.bracket(ceiling)
-            if not self.is_chain:
-                found["gain"] = wide_gain(self.flow.degree)
-            if ceiling is not None:
-                found["rate"] = self._rate(ceiling.value)
-        return integrate(self.field, start, (rest, given), **{**found, **options})
+        if rest or self.brackets is None:
+            return integrate(self.field, start, (rest, given), **options)
+        ceiling = self.ceiling(data)
+        if ceiling is not None and ceiling.seen:
+            run = self._compressed(start, given, ceiling, options)
+            if run is not None:
+                return run
+        return self._integrate(start, given, ceiling, options)
+
+    def _integrate(
+        self, start: Tree, given: Tree, ceiling: Ceiling | None, options: Mapping[str, Any]
+    ) -> BlowUp:
+        found: dict[str, Any] = {"bracket": self.bracket(ceiling)}
+        if not self.is_chain:
+            found["gain"] = wide_gain(self.flow.degree)
+        if ceiling is not None:
+            found["rate"] = self._rate(ceiling.value)
+        return integrate(self.field, start, ({}, given), **{**found, **options})
+
+    def _compressed(
+        self, start: Tree, given: Tree, ceiling: Ceiling, options: Mapping[str, Any]
+    ) -> BlowUp | None:
+        """Three wide layers through narrow ones; None where that does not apply or loses digits."""
+        terms = self._terms
+        names = three_layers(terms[0]) if terms else None
+        if names is None:
+            return None
+        first, middle, last, towards = names
+        wide = min(np.shape(start[middle])) >= _WIDE
+        if not wide or any(np.ndim(v) for k, v in given.items() if k != self._moment_name):
+            return None
+        polar = to_polar(start)
+        axis, unit = ceiling.seen[first]
+        W1, W2, a = (np.asarray(polar.direction[name]) for name in (first, middle, last))
+        full = ThreeLayers(np.tensordot(W1, unit, axes=(axis, 0)), W2.T if towards else W2, a)
+        small = compress(full, _KRYLOV)
+
+        def named(layers: ThreeLayers, inputs: np.ndarray) -> Tree:
+            W1 = np.moveaxis(np.multiply.outer(layers.c, inputs), -1, axis)
+            W2 = layers.W.T if towards else layers.W
+            return {first: W1, middle: W2, last: layers.a}
+
+        one = np.ones(1)
+        narrow = named(small.layers, one)
+        moment = {self._moment_name: np.array([given[self._moment_name] @ unit])}
+        seen = Ceiling(ceiling.value, {first: (axis, one)})
+        run = self._integrate(narrow, {**given, **moment}, seen, options)
+        found = run.polar.direction
+        W = found[middle].T if towards else found[middle]
+        now = ThreeLayers(np.take(found[first], 0, axis=axis), W, found[last])
+        if not small.lost(now) <= _LOST * options.get("rtol", RTOL):
+            return None
+        size = math.exp(run.polar.log_norm)
+        ended = named(small.rebuild(full, now, size), unit)
+        frozen = W1 - np.moveaxis(np.multiply.outer(full.c, unit), -1, axis)
+        ended[first] = ended[first] + frozen / size
+        end = to_polar(ended)
+        share = to_polar(narrow).log_norm
+        return replace(
+            run,
+            log_unit=run.log_unit - (self.flow.degree - 2) * polar.log_norm,
+            polar=Polar(end.direction, end.log_norm + run.polar.log_norm + polar.log_norm),
+            moving_share=math.exp(share),
+        )
+
+    @property
+    def _moment_name(self) -> str:
+        assert self._terms
+        return str(self._terms[0].entry.base)
 
     @cached_property
     def brackets(self) -> Brackets | None:

@@ -79,7 +79,8 @@ def moment_term(term: Expr, moments: Iterable[Moment]) -> MomentTerm | None:
     known = {moment.entry.base: moment for moment in moments}
     found: list[tuple[Indexed, Moment]] = []
     factors: list[tuple[Indexed, int]] = []
-    for factor in Mul.make_args(inner):
+    parts: tuple[Expr, ...] = Mul.make_args(inner)  # type: ignore[arg-type]
+    for factor in parts:
         base, power = factor.as_base_exp() if isinstance(factor, Pow) else (factor, S.One)
         if not isinstance(base, Indexed):
             coefficient *= factor
@@ -114,3 +115,18 @@ def is_chain(term: MomentTerm) -> bool:
     for _ in tensors:
         reached = reached.union(*(tensor for tensor in tensors if tensor & reached))
     return reached == set(indices)
+
+
+def three_layers(term: MomentTerm) -> tuple[str, str, str, bool] | None:
+    """The names along a chain of three layers that starts at a vector moment, else None.
+
+    The last entry says whether the middle tensor has its axis towards the first layer first.
+    """
+    if not is_chain(term) or len(term.entry.indices) != 1 or len(term.factors) != 3:
+        return None
+    factors = [factor for factor, _ in term.factors]
+    (first,) = [f for f in factors if term.entry.indices[0] in f.indices]
+    middle = next(f for f in factors if f is not first and set(f.indices) & set(first.indices))
+    (last,) = [f for f in factors if f is not first and f is not middle]
+    towards = middle.indices[0] in first.indices
+    return str(first.base), str(middle.base), str(last.base), towards
