@@ -46,7 +46,8 @@ LONGEST_GAIN = 12.0
 _METHOD: Method = "dopri8"
 _ROUNDOFF = 2.0**-52
 _FINEST = 1e-14
-_GAIN = 10.0
+_LEAST_GAIN = 6.0
+_CLOSED_GAIN = 10.0
 _CHECK = 100.0
 
 
@@ -177,7 +178,8 @@ def blow_up(
             the start.
         gain: How much $\ln|\theta|$ must grow. The error of the estimate is about $e^{-kg}$; so is
             the width of the enclosure if the lower bound is attained in the limit, and
-            $e^{-(k-2)g}$ if it is not. By default 10, or without a bracket `wide_gain`.
+            $e^{-(k-2)g}$ if it is not. By default `gain_for` the one or, without a bracket, the
+            other.
         horizon: Longest $\sigma$ in units of 1/`rate`.
         rtol: Tolerance of a step.
         max_steps: Budget of steps of one run.
@@ -194,7 +196,7 @@ def blow_up(
             fix="a flow of degree 2 grows exponentially: use `time_of_growth`",
         )
     if gain is None:
-        gain = _GAIN if bracket else wide_gain(flow.degree)
+        gain = gain_for(flow.degree if bracket else flow.degree - 2)
     require_gain(gain, horizon)
     polar = to_polar(start)
     unit = -(flow.degree - 2) * polar.log_norm
@@ -210,9 +212,9 @@ def blow_up(
     return _judge(flow, polar, unit, run, second)
 
 
-def wide_gain(degree: float) -> float:
-    r"""The gain at which $e^{-(k-2)g}$ is 1e-10: for bounds that are not attained in the limit."""
-    return max(_GAIN, 10 * math.log(10) / (degree - 2))
+def gain_for(exponent: float) -> float:
+    r"""The gain at which $e^{-pg}$, $p$ = `exponent`, is 1e-12, and at least 6."""
+    return max(_LEAST_GAIN, 12 * math.log(10) / exponent)
 
 
 def tangent_bracket(degree: float) -> Bracket:
@@ -384,7 +386,7 @@ def time_of_growth(
     require_gain(log_growth, horizon)
     if flow.degree > 2 and log_growth > LONGEST_GAIN:
         ending = {"bracket": bracket, "rate": rate, "horizon": horizon, "rtol": rtol}
-        found = blow_up(flow, start, args, gain=_GAIN, max_steps=max_steps, **ending)
+        found = blow_up(flow, start, args, gain=_CLOSED_GAIN, max_steps=max_steps, **ending)
         if found.outcome is not Outcome.BLEW_UP:
             return Growth(found.outcome, found.end, found.log_unit, found.evaluations)
         if found.gain <= log_growth:

@@ -29,6 +29,9 @@ from flowtheory.precision import as_float64, float64
 Tree = Any
 """Arrays in any nesting of tuples, lists and dictionaries."""
 
+Scalar = Float[Array, ""] | np.float64
+"""A number inside compiled code, or one handed to it."""
+
 Gradient = Callable[[Tree, Any], Tree]
 r"""$\nabla H$ as a JAX function of (parameters, arrays that it takes besides)."""
 
@@ -95,8 +98,8 @@ class Sundman(NamedTuple):
     """
 
     xi: Tree
-    gain: Float[Array, ""]
-    time: Float[Array, ""]
+    gain: Scalar
+    time: Scalar
 
 
 class Units(NamedTuple):
@@ -111,9 +114,9 @@ class Units(NamedTuple):
     """
 
     args: Any
-    rate: Float[Array, ""]
-    level: Float[Array, ""]
-    span: Float[Array, ""]
+    rate: Scalar
+    level: Scalar
+    span: Scalar
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,7 +175,7 @@ class SundmanFlow:
     def passed(self, state: Sundman, units: Units) -> Array:
         """Whether the gain has reached the level, or nothing is left; never while landing."""
         done = (state.gain >= units.level) | (state.gain <= -COLLAPSE)
-        return done & (units.span == 0)
+        return jnp.logical_and(done, units.span == 0)
 
 
 def local_degree(gradient: Gradient, params: Tree, args: Any = None) -> tuple[float, float]:

@@ -6,13 +6,13 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sympy import Add
 
 from flowtheory.errors import ParameterError
-from flowtheory.flow.blowup import RTOL, BlowUp, Bracket, wide_gain
+from flowtheory.flow.blowup import RTOL, BlowUp, Bracket, gain_for
 from flowtheory.flow.blowup import blow_up as integrate
 from flowtheory.flow.coordinates import Polar, SundmanFlow, Tree, to_polar
 from flowtheory.flow.krylov import ThreeLayers, compress
@@ -24,8 +24,22 @@ from flowtheory.symbolic.brackets import VALUE, Brackets
 from flowtheory.symbolic.effective import EffectiveFlow
 
 _RANK_ONE = 1e-12
-_WIDE, _KRYLOV = 48, 24
+# Below _WIDE a compilation for narrow layers does not pay. 16 vectors lose 1e-13, 24 nothing.
+_WIDE, _NARROW, _NARROWEST = 48, 24, 16
+_COARSE = 1e-9
 _LOST = 1e-2
+
+
+class Prepared(NamedTuple):
+    """What a leading flow takes from data.
+
+    Attributes:
+        given: As `LoweredFlow.prepare`.
+        ceiling: The largest normalized potential, where it is bounded.
+    """
+
+    given: Mapping[str, Any]
+    ceiling: Ceiling | None
 
 
 class LeadingBlowUp:
@@ -61,10 +75,15 @@ class LeadingBlowUp:
 
         return SundmanFlow(gradient, self.flow.degree)
 
+    def prepare(self, data: Mapping[str, Any]) -> Prepared:
+        """What the flow takes from data; computed once, it serves any number of starts."""
+        ceiling = self.ceiling(data) if self.brackets is not None else None
+        return Prepared(self._lowered.prepare(**data), ceiling)
+
     def __call__(
-        self, params: Mapping[str, Any], data: Mapping[str, Any], **options: Any
+        self, params: Mapping[str, Any], data: Mapping[str, Any] | Prepared, **options: Any
     ) -> BlowUp:
-        """As `blow_up`."""
+        """As `blow_up`; `data` are arrays by name, or what `prepare` made of them."""
         missing = [str(b) for b in self.flow.network.bases if str(b) not in params]
         if missing:
             raise ParameterError(
@@ -75,28 +94,27 @@ class LeadingBlowUp:
             str(b): np.asarray(params[str(b)], dtype=np.float64) for b in self.flow.network.bases
         }
         rest = {name: value for name, value in rest.items() if name not in start}
-        given = self._lowered.prepare(**data)
-        if rest or self.brackets is None:
+        given, ceiling = data if isinstance(data, Prepared) else self.prepare(data)
+        if self.brackets is None:
             return integrate(self.field, start, (rest, given), **options)
-        ceiling = self.ceiling(data)
         if ceiling is not None and ceiling.seen:
-            run = self._compressed(start, given, ceiling, options)
+            run = self._compressed(start, (rest, given), ceiling, options)
             if run is not None:
                 return run
-        return self._integrate(start, given, ceiling, options)
+        return self._integrate(start, (rest, given), ceiling, options)
 
     def _integrate(
-        self, start: Tree, given: Tree, ceiling: Ceiling | None, options: Mapping[str, Any]
+        self, start: Tree, args: Any, ceiling: Ceiling | None, options: Mapping[str, Any]
     ) -> BlowUp:
         found: dict[str, Any] = {"bracket": self.bracket(ceiling)}
         if not self.is_chain:
-            found["gain"] = wide_gain(self.flow.degree)
+            found["gain"] = gain_for(self.flow.degree - 2)
         if ceiling is not None:
             found["rate"] = self._rate(ceiling.value)
-        return integrate(self.field, start, ({}, given), **{**found, **options})
+        return integrate(self.field, start, args, **{**found, **options})
 
     def _compressed(
-        self, start: Tree, given: Tree, ceiling: Ceiling, options: Mapping[str, Any]
+        self, start: Tree, args: Any, ceiling: Ceiling, options: Mapping[str, Any]
     ) -> BlowUp | None:
         """Three wide layers through narrow ones; None where that does not apply or loses digits."""
         terms = self._terms
@@ -104,6 +122,7 @@ class LeadingBlowUp:
         if names is None:
             return None
         first, middle, last, towards = names
+        rest, given = args
         wide = min(np.shape(start[middle])) >= _WIDE
         if not wide or any(np.ndim(v) for k, v in given.items() if k != self._moment_name):
             return None
@@ -111,7 +130,8 @@ class LeadingBlowUp:
         axis, unit = ceiling.seen[first]
         W1, W2, a = (np.asarray(polar.direction[name]) for name in (first, middle, last))
         full = ThreeLayers(np.tensordot(W1, unit, axes=(axis, 0)), W2.T if towards else W2, a)
-        small = compress(full, _KRYLOV)
+        rtol = options.get("rtol", RTOL)
+        small = compress(full, _NARROWEST if rtol >= _COARSE else _NARROW)
 
         def named(layers: ThreeLayers, inputs: np.ndarray) -> Tree:
             W1 = np.moveaxis(np.multiply.outer(layers.c, inputs), -1, axis)
@@ -122,11 +142,11 @@ class LeadingBlowUp:
         narrow = named(small.layers, one)
         moment = {self._moment_name: np.array([given[self._moment_name] @ unit])}
         seen = Ceiling(ceiling.value, {first: (axis, one)})
-        run = self._integrate(narrow, {**given, **moment}, seen, options)
+        run = self._integrate(narrow, (rest, {**given, **moment}), seen, options)
         found = run.polar.direction
         W = found[middle].T if towards else found[middle]
         now = ThreeLayers(np.take(found[first], 0, axis=axis), W, found[last])
-        if not small.lost(now) <= _LOST * options.get("rtol", RTOL):
+        if not small.lost(now) <= _LOST * rtol:
             return None
         size = math.exp(run.polar.log_norm)
         ended = named(small.rebuild(full, now, size), unit)
@@ -148,14 +168,19 @@ class LeadingBlowUp:
 
     @cached_property
     def brackets(self) -> Brackets | None:
-        """The bounds as expressions; None if $H$ is not homogeneous in every layer."""
-        return None if self.flow.blow_up is None else Brackets(self.flow.blow_up)
+        """The bounds as expressions; None if $H$ is not homogeneous in every layer that moves."""
+        flow = self.flow
+        still = [base for base in flow.network.bases if str(base) not in self.moving]
+        # A misfit has other degrees in the layers; tensors of order 1 in H would count as layers.
+        if flow.blow_up is None or flow.misfit != 0 or any(flow.potential.has(b) for b in still):
+            return None
+        return Brackets(flow.blow_up)
 
     @cached_property
     def _layers(self) -> tuple[tuple[str, ...], ...]:
-        """The names of the tensors of every layer that occurs in $H$."""
-        degrees = self.flow.layer_degrees.items()
-        return tuple(tuple(names.split(", ")) for names, degree in degrees if degree > 0)
+        """The names of the tensors that move, layer by layer of those that occur in $H$."""
+        layers = [names for names, degree in self.flow.layer_degrees.items() if degree > 0]
+        return tuple(tuple(n for n in names.split(", ") if n in self.moving) for names in layers)
 
     @cached_property
     def _terms(self) -> tuple[MomentTerm, ...] | None:
@@ -164,15 +189,15 @@ class LeadingBlowUp:
         if form is None:
             return None
         terms = [moment_term(term, form.moments) for term in Add.make_args(form.expression)]
-        return None if None in terms else tuple(term for term in terms if term is not None)
+        found = tuple(term for term in terms if term is not None)
+        return found if len(found) == len(terms) else None
 
     @cached_property
     def is_chain(self) -> bool:
         """Whether $H$ is a trace of a product of matrices, one a layer, with one data moment."""
-        single = self._terms is not None and len(self._terms) == 1
-        return (
-            single and all(len(names) == 1 for names in self._layers) and is_chain(self._terms[0])
-        )
+        terms = self._terms or ()
+        plain = all(len(names) == 1 for names in self._layers)
+        return len(terms) == 1 and plain and is_chain(terms[0])
 
     def ceiling(self, data: Mapping[str, Any]) -> Ceiling | None:
         r"""$\hat h_{\max}$ for these data; None where it is not bounded by data moments."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -40,8 +42,8 @@ def gaussian(solver, seed, widths=WIDTHS):
     """Gaussian parameters with these widths of the layers before the output."""
     rng = np.random.default_rng(100 + seed)
     names = [str(base) for base in solver.flow.network.bases]
-    shapes = [*((b, a) for a, b in zip(widths, widths[1:], strict=False)), widths[-1:]]
-    shapes = [*shapes[: len(names) - 1], (widths[len(names) - 1],)]
+    inner = [(b, a) for a, b in pairwise(widths)][: len(names) - 1]
+    shapes = [*inner, (widths[len(names) - 1],)]
     return {name: rng.normal(size=shape) for name, shape in zip(names, shapes, strict=True)}
 
 
@@ -245,3 +247,53 @@ def test_flows_without_blow_up_are_refused():
             blow_up(eff, {}, data={})
     with pytest.raises(ParameterError, match="W1, W2, v is missing"):
         make(3, "tanh")({}, data(0))
+
+
+def test_wide_layers_run_as_narrow_ones(three, monkeypatch):
+    """The same times, directions and growth as in full width, at any scale."""
+    given = data(9)
+    rng = np.random.default_rng(9)
+    shapes = {"W1": (60, 3), "W2": (50, 60), "v": (50,)}
+    params = {name: rng.normal(size=shape) / 8 for name, shape in shapes.items()}
+    narrow = three(params, given)
+    tiny = three({name: 1e-300 * value for name, value in params.items()}, given)
+    level = np.log(1e6)
+    with monkeypatch.context() as patch:
+        patch.setattr("flowtheory.lower.blowup._WIDE", 10**9)
+        full = three(params, given)
+        peer = three(
+            params,
+            three.prepare(given),
+            gain=narrow.polar.log_norm - full.polar.log_norm + full.gain,
+        )
+    assert narrow.moving_share < 0.9
+    assert full.moving_share == 1.0
+    for found, unit in ((narrow, 1.0), (tiny, 1e-300)):
+        time = unit * found.blow_up_time.estimate
+        assert time == pytest.approx(full.blow_up_time.estimate, rel=2e-11)
+    growth, expected = narrow.time_of_growth(level), full.time_of_growth(level)
+    scale = np.exp(narrow.log_unit - full.log_unit)
+    assert scale * growth.estimate == pytest.approx(expected.estimate, rel=2e-11)
+    # Both follow one curve of parameters: the later point, taken back by its misalignment.
+    for name, value in narrow.polar.direction.items():
+        np.testing.assert_allclose(value, peer.polar.direction[name], atol=1e-3)
+    at_start = three(params, given, gain=1.0, horizon=1.0, check=False)
+    assert at_start.outcome is Outcome.NOT_DETECTED
+
+
+def test_parameters_that_do_not_move_leave_the_bounds_as_they_are():
+    """Biases are not in the leading part of tanh: the same time, with bounds as tight."""
+    given = data(11)
+    biased = make(3, "tanh", biases=True)
+    assert set(map(str, biased.flow.network.bases)) - set(biased.moving)
+    rng = np.random.default_rng(11)
+    widths = {"W1": (5, 3), "W2": (4, 5), "v": (4,), "b1": (5,), "b2": (4,), "b": ()}
+    names = {str(base): len(base.shape or ()) for base in biased.flow.network.bases}
+    params = {name: rng.normal(size=widths.get(name, (1,) * rank)) for name, rank in names.items()}
+    run = biased(params, given)
+    residual = given["y"] - given["y"].mean()
+    plain = make(3, "tanh")
+    moving = {name: params[name] for name in plain.moving}
+    same = plain(moving, {"x": given["x"], "y": residual})
+    assert run.blow_up_time.estimate == pytest.approx(same.blow_up_time.estimate, rel=1e-11)
+    assert run.end.high - run.end.low < 1e-10 * run.end.estimate
