@@ -40,14 +40,11 @@ r"""Bounds (low, high) on the time left at a direction $\xi$ of norm 1, from ($H
 
 HORIZON = 1000.0
 RTOL = 1e-11
-LONGEST_GAIN = 12.0
-"""Up to here a growth is landed on; beyond, the closed end is exact to roundoff."""
 
-_METHOD: Method = "dopri8"
+METHOD: Method = "dopri8"
 _ROUNDOFF = 2.0**-52
 _FINEST = 1e-14
 _LEAST_GAIN = 6.0
-_CLOSED_GAIN = 10.0
 _CHECK = 100.0
 
 
@@ -197,18 +194,18 @@ def blow_up(
         )
     if gain is None:
         gain = gain_for(flow.degree if bracket else flow.degree - 2)
-    require_gain(gain, horizon)
+    require_positive(gain=gain, horizon=horizon)
     polar = to_polar(start)
     unit = -(flow.degree - 2) * polar.log_norm
     speed = force(flow, polar.direction, args)[0] if rate is None else float(rate)
     if not (math.isfinite(speed) and speed > 0):
-        return _motionless(flow, polar, unit, speed, rate)
+        return motionless(flow, polar, unit, speed, rate)
     units = Units(args, np.float64(speed), np.float64(gain), np.float64(0.0))
     options = (bracket or tangent_bracket(flow.degree), horizon, max_steps)
     run = _run(flow, polar.direction, units, rtol, *options)
     second = None
     if check and run.outcome is Outcome.BLEW_UP:
-        second = _run(flow, polar.direction, units, max(rtol / _CHECK, _FINEST), *options)
+        second = _run(flow, polar.direction, units, finer(rtol), *options)
     return _judge(flow, polar, unit, run, second)
 
 
@@ -236,26 +233,32 @@ def force(flow: SundmanFlow, direction: Tree, args: Any = None) -> tuple[float, 
     return float(size), float(growth)
 
 
-def run_error(value: float, finer: float, steps: int) -> float:
+def finer(rtol: float) -> float:
+    """The tolerance of the second run."""
+    return max(rtol / _CHECK, _FINEST)
+
+
+def run_error(value: float, second: float, steps: int) -> float:
     """Bound on the error of a time from that of a run at rtol/100, with the roundoff of the sum.
 
     The error of the finer run is near 1/100 of the other one's: twice the difference holds both.
     """
-    return 2 * abs(value - finer) + steps * _ROUNDOFF * value
+    return 2 * abs(value - second) + steps * _ROUNDOFF * value
 
 
-def require_gain(gain: float, horizon: float) -> None:
-    """Raise `ParameterError` unless both are positive and finite."""
-    for name, value, least in (("gain", gain, 1.0), ("horizon", horizon, 1.0)):
-        if not (math.isfinite(value) and value >= least):
+def require_positive(**values: float) -> None:
+    """Raise `ParameterError` unless all are positive and finite."""
+    for name, value in values.items():
+        if not (math.isfinite(value) and value > 0):
             raise ParameterError(
-                f"{name} is {value!r}", expected=f"a number >= {least:g}", fix="leave it out"
+                f"{name} is {value!r}", expected="a finite number > 0", fix="leave it out"
             )
 
 
-def _motionless(
+def motionless(
     flow: SundmanFlow, polar: Polar, unit: float, speed: float, rate: float | None
 ) -> BlowUp:
+    """The result where no time passes: no force at the start, or no finite one."""
     if rate is not None:
         raise ParameterError(f"rate is {rate!r}", expected="a rate > 0", fix="leave it out")
     outcome = Outcome.STATIONARY if speed == 0 else Outcome.NONFINITE
@@ -316,7 +319,7 @@ def _judge(flow: SundmanFlow, polar: Polar, unit: float, run: _Run, second: _Run
         float(run.time),
         run.level,
         steps,
-        STAGES[_METHOD] * steps,
+        STAGES[METHOD] * steps,
     )
 
 
@@ -332,101 +335,6 @@ def advance(
         units,
         rtol=rtol,
         max_steps=max_steps,
-        method=_METHOD,
+        method=METHOD,
         stop=flow.passed,
     )
-
-
-class Growth(NamedTuple):
-    r"""When a flow has grown by a given factor.
-
-    Attributes:
-        outcome: `REACHED_T`, or as `BlowUp.outcome` where it does not.
-        time: the time with its enclosure, a multiple of $e^{u}$.
-        log_unit: $u = -(k-2)\ln|\theta(0)|$.
-        evaluations: evaluations of $\nabla H$.
-    """
-
-    outcome: Outcome
-    time: Interval
-    log_unit: float
-    evaluations: int
-
-
-def time_of_growth(
-    flow: SundmanFlow,
-    start: Tree,
-    log_growth: float,
-    args: Any = None,
-    *,
-    bracket: Bracket | None = None,
-    rate: float | None = None,
-    horizon: float = HORIZON,
-    rtol: float = RTOL,
-    max_steps: int = 4096,
-) -> Growth:
-    r"""The time at which $|\theta|$ is $e^g$ times the start's, $g$ = `log_growth` > 0.
-
-    Up to a growth of `LONGEST_GAIN`, and for $k \le 2$, the last step is made with $\rho$ as the
-    independent variable, so that the growth is landed on (Hénon's trick); the enclosure is then
-    the difference from a run at `rtol`/100. For $k > 2$ and any larger growth the cost does not
-    depend on it.
-
-    Args:
-        flow: As `blow_up`.
-        start: As `blow_up`.
-        log_growth: $g$.
-        args: As `blow_up`.
-        bracket: As `blow_up`.
-        rate: As `blow_up`.
-        horizon: As `blow_up`.
-        rtol: As `blow_up`.
-        max_steps: As `blow_up`.
-    """
-    require_gain(log_growth, horizon)
-    if flow.degree > 2 and log_growth > LONGEST_GAIN:
-        ending = {"bracket": bracket, "rate": rate, "horizon": horizon, "rtol": rtol}
-        found = blow_up(flow, start, args, gain=_CLOSED_GAIN, max_steps=max_steps, **ending)
-        if found.outcome is not Outcome.BLEW_UP:
-            return Growth(found.outcome, found.end, found.log_unit, found.evaluations)
-        if found.gain <= log_growth:
-            time = found.time_of_growth(log_growth)
-            return Growth(Outcome.REACHED_T, time, found.log_unit, found.evaluations)
-    polar = to_polar(start)
-    unit = -(flow.degree - 2) * polar.log_norm
-    speed = force(flow, polar.direction, args)[0] if rate is None else float(rate)
-    if not (math.isfinite(speed) and speed > 0):
-        still = _motionless(flow, polar, unit, speed, rate)
-        return Growth(still.outcome, still.end, unit, still.evaluations)
-    units = Units(args, np.float64(speed), np.float64(log_growth), np.float64(0.0))
-    runs = [
-        _landed(flow, polar.direction, units, tolerance, horizon, max_steps)
-        for tolerance in (rtol, max(rtol / _CHECK, _FINEST))
-    ]
-    outcome = runs[0].outcome.then(runs[1].outcome)
-    times = [float(run.state.time) / speed for run in runs]
-    cost = STAGES[_METHOD] * sum(run.steps for run in runs)
-    if not outcome.ok:
-        return Growth(outcome, Interval(math.inf, times[0], math.inf), unit, cost)
-    error = run_error(times[0], times[1], runs[0].steps)
-    return Growth(outcome, Interval(times[0], times[0] - error, times[0] + error), unit, cost)
-
-
-def _landed(
-    flow: SundmanFlow, direction: Tree, units: Units, rtol: float, horizon: float, max_steps: int
-) -> SmoothEnd:
-    """From a direction to the level exactly: past it in sigma, then back in rho."""
-    passed = advance(flow, direction, units, rtol, horizon, max_steps)
-    if not passed.outcome.ok:
-        return passed
-    over = float(passed.state.gain - units.level)
-    if over < 0:
-        return passed._replace(outcome=Outcome.NOT_DETECTED)
-    if over == 0:
-        return passed._replace(outcome=Outcome.REACHED_T)
-    back = units._replace(span=np.float64(-over))
-    state = jax.tree.map(np.array, passed.state)
-    landed = solve_smooth(
-        flow, state, 1.0, back, rtol=rtol, max_steps=max_steps, method=_METHOD, stop=flow.passed
-    )
-    return landed._replace(steps=landed.steps + passed.steps)

@@ -97,7 +97,7 @@ def test_any_scale_at_one_cost(k):
         assert runs[300].blow_up_time.estimate == 0.0
 
 
-@pytest.mark.parametrize("growth", [1.0, 8.0, 14.0])
+@pytest.mark.parametrize("growth", [0.2, 1.0, 8.0, 14.0])
 def test_the_time_to_a_growth(growth):
     """Landed on below a gain of 12, in closed form above."""
     gains, s = (0.4, 0.9, 1.3), 1.7
@@ -223,5 +223,7 @@ def test_bad_input_is_refused():
             blow_up(FLOWS[3], start, args, **wrong)
     with pytest.raises(ParameterError, match="degree"):
         SundmanFlow(monomial, 0.0)
+    with pytest.raises(ParameterError, match="log_growth is -1"):
+        time_of_growth(FLOWS[3], start, -1.0, args)
     with pytest.raises(ParameterError, match="beyond the last point"):
         blow_up(FLOWS[3], start, args).time_of_growth(2.0)
