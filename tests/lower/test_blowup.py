@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from scipy.integrate import solve_ivp
 
 import flowtheory as ft
 from flowtheory import Outcome
@@ -297,3 +298,34 @@ def test_parameters_that_do_not_move_leave_the_bounds_as_they_are():
     same = plain(moving, {"x": given["x"], "y": residual})
     assert run.blow_up_time.estimate == pytest.approx(same.blow_up_time.estimate, rel=1e-11)
     assert run.end.high - run.end.low < 1e-10 * run.end.estimate
+
+
+def test_multiplicity_two_in_three_layers_against_plain_time():
+    """H = sum_i y_i v.(W2 (W1 x_i)^2)^2 by SciPy until .9 T*: the same end from there."""
+    solver = make(3, "z*tanh(z)")
+    given, params = data(6), gaussian(solver, 6)
+    shapes = [params[name].shape for name in ("W1", "W2", "v")]
+    ends = np.cumsum([int(np.prod(shape)) for shape in shapes])[:-1]
+
+    def split(flat):
+        return [part.reshape(s) for part, s in zip(np.split(flat, ends), shapes, strict=True)]
+
+    def rate(_, flat):
+        W1, W2, v = split(flat)
+        first = given["x"] @ W1.T
+        second = first**2 @ W2.T
+        back = 2 * given["y"][:, None] * v * second
+        below = 2 * (back @ W2) * first
+        parts = (below.T @ given["x"], back.T @ first**2, given["y"] @ second**2)
+        return np.concatenate([part.ravel() for part in parts])
+
+    run = solver(params, given)
+    assert run.outcome is Outcome.BLEW_UP
+    flat = np.concatenate([params[name].ravel() for name in ("W1", "W2", "v")])
+    later = 0.9 * run.blow_up_time.estimate
+    plain = solve_ivp(rate, (0.0, later), flat, "DOP853", rtol=1e-12, atol=1e-13)
+    there = dict(zip(("W1", "W2", "v"), split(plain.y[:, -1]), strict=True))
+    rest = solver(there, given).blow_up_time
+    assert later + rest.estimate == pytest.approx(run.blow_up_time.estimate, rel=1e-9)
+    value = plain.y[:, -1] @ rate(0.0, plain.y[:, -1]) / 7
+    assert rest.estimate <= np.sum(plain.y[:, -1] ** 2) / (35 * value) * (1 + 1e-12)
