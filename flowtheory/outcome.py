@@ -20,6 +20,8 @@ class Outcome(Enum):
     DEAD = "dead"
     STATIONARY = "stationary"
     OPPOSITE = "opposite"
+    BLEW_UP = "blew_up"
+    NOT_DETECTED = "not_detected"
     NONUNIQUE = "nonunique"
     EVENT_LIMIT = "event_limit"
     CHATTERING = "chattering"
@@ -56,6 +58,7 @@ _SUCCESS = frozenset(
         Outcome.DEAD,
         Outcome.STATIONARY,
         Outcome.OPPOSITE,
+        Outcome.BLEW_UP,
     }
 )
 
@@ -75,6 +78,11 @@ _REASONS = {
         "the weight points exactly against its field and decays without ever turning; common "
         "reasons: a start exactly on the repelling direction (perturb it), or, on data that "
         "violate Assumption 1, a sliding attractor of negative correlation"
+    ),
+    Outcome.BLEW_UP: "the norm becomes infinite at a finite time, which is enclosed",
+    Outcome.NOT_DETECTED: (
+        "the norm did not grow as asked within the horizon; common reasons: H < 0 with neurons "
+        "that die, a start on the stable manifold of the saddle, or a horizon too short"
     ),
     Outcome.NONUNIQUE: (
         "the continuation is not unique: the output weight changed sign while sliding, the weight "

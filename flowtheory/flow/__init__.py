@@ -1,6 +1,16 @@
 """Exact gradient flow at finite initialization scale, through the kinks of the activation."""
 
+from flowtheory.flow.blowup import BlowUp as BlowUp
+from flowtheory.flow.blowup import Interval as Interval
+from flowtheory.flow.blowup import blow_up as blow_up
+from flowtheory.flow.coordinates import Polar as Polar
+from flowtheory.flow.coordinates import SundmanFlow as SundmanFlow
+from flowtheory.flow.coordinates import from_polar as from_polar
+from flowtheory.flow.coordinates import local_degree as local_degree
+from flowtheory.flow.coordinates import to_polar as to_polar
 from flowtheory.flow.field import TwoLayer as TwoLayer
+from flowtheory.flow.growth import Growth as Growth
+from flowtheory.flow.growth import time_of_growth as time_of_growth
 from flowtheory.flow.integrate import SmoothEnd as SmoothEnd
 from flowtheory.flow.integrate import solve_smooth as solve_smooth
 from flowtheory.flow.kinked import solve as solve

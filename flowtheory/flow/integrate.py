@@ -126,6 +126,13 @@ class _Trial(NamedTuple):
     stepper: Any
 
 
+def _solver(method: Method) -> Any:
+    import diffrax
+
+    kinds = {"dopri8": diffrax.Dopri8, "tsit5": diffrax.Tsit5}
+    return kinds[method](scan_kind="lax")
+
+
 class _Loop:
     """The functions of one stretch, closed over its data while it is being traced."""
 
@@ -142,8 +149,7 @@ class _Loop:
     ) -> None:
         import diffrax
 
-        kinds = {"dopri8": diffrax.Dopri8, "tsit5": diffrax.Tsit5}
-        self.solver = kinds[method](scan_kind="lax")
+        self.solver = _solver(method)
         self.order, self.log_time = _ORDER[method], log_time
         self.model, self.data, self.pattern = model, data, pattern
         self.levels, self.stops, self.tolerance = levels, stops, tolerance
@@ -359,11 +365,16 @@ class SmoothEnd(NamedTuple):
 
     Attributes:
         state: the state at the final time (or at the last step reached), NumPy arrays.
-        outcome: `REACHED_T`, `STEP_LIMIT` (as in a blow-up), `STIFF` or `NONFINITE`.
+        outcome: `REACHED_T`, `EVENT` (the flow was stopped), `STEP_LIMIT` (as in a blow-up),
+            `STIFF` or `NONFINITE`.
+        time: the time of `state`.
+        steps: attempted steps.
     """
 
     state: Any
     outcome: Outcome
+    time: float
+    steps: int
 
 
 def solve_smooth(
@@ -374,10 +385,12 @@ def solve_smooth(
     *,
     rtol: float = 1e-12,
     max_steps: int = 4096,
+    method: Method = "tsit5",
+    stop: Callable[[Any, Any], Any] | None = None,
 ) -> SmoothEnd:
     r"""Integrate $\dot y = F(y)$ from $t = 0$ to a fixed time, for a smooth $F$.
 
-    Tsitouras' pair of order 5. A step is accepted when the error of every entry is at
+    A step is accepted when the error of every entry is at
     most `rtol` times (its own modulus + the largest modulus at the start): scale the state to
     order 1, or keep parts of different size apart.
 
@@ -389,6 +402,9 @@ def solve_smooth(
         args: arrays that `field` takes besides.
         rtol: relative tolerance of a step.
         max_steps: budget of steps.
+        method: the Runge-Kutta pair; order 8 pays below about 1e-7.
+        stop: a condition as a JAX function of (state, args); the flow ends after the first step at
+            whose end it holds.
 
     Raises:
         ParameterError: `end` is not a positive number, or `rtol` not in [1e-14, 1e-2].
@@ -396,7 +412,7 @@ def solve_smooth(
     """
     if not (np.isfinite(end) and end > 0):
         raise ParameterError(f"end is {end!r}", expected="a time > 0", fix="integrate forwards")
-    Settings(rtol=rtol)
+    Settings(rtol=rtol, method=method)
     start = jax.tree.map(lambda a: as_float64(a, "start"), start)
     size = max(float(np.max(np.abs(a), initial=0.0)) for a in jax.tree.leaves(start))
     if size == 0:
@@ -404,34 +420,41 @@ def solve_smooth(
             "the start is zero", expected="a start off the fixed point", fix="scale it to order 1"
         )
     with float64():
-        state, done, spent = _smooth(
-            field, start, np.float64(end), args, np.float64(rtol), np.float64(size), max_steps
-        )
-        state = jax.tree.map(np.asarray, state)
-    if not all(np.isfinite(a).all() for a in jax.tree.leaves(state)):
-        return SmoothEnd(state, Outcome.NONFINITE)
-    stopped = Outcome.STEP_LIMIT if spent else Outcome.STIFF
-    return SmoothEnd(state, Outcome.REACHED_T if done else stopped)
+        numbers = (np.float64(end), args, np.float64(rtol), np.float64(size))
+        result = _smooth(field, stop, method, start, *numbers, max_steps)
+        state, time, steps, code = jax.tree.map(np.asarray, result)
+    finite = all(np.isfinite(a).all() for a in jax.tree.leaves(state))
+    outcome = _SMOOTH_OUTCOMES[int(code)] if finite else Outcome.NONFINITE
+    return SmoothEnd(state, outcome, float(time), int(steps))
 
 
-@partial(jax.jit, static_argnames=("field", "max_steps"))
+_SMOOTH_OUTCOMES = (Outcome.REACHED_T, Outcome.EVENT, Outcome.STEP_LIMIT, Outcome.STIFF)
+
+
+@partial(jax.jit, static_argnames=("field", "stop", "method", "max_steps"))
 def _smooth(
     field: Callable[[Any, Any], Any],
+    stop: Callable[[Any, Any], Any] | None,
+    method: Method,
     start: Any,
     end: Float[Array, ""],
     args: Any,
     rtol: Float[Array, ""],
     size: Float[Array, ""],
     max_steps: int,
-) -> tuple[Any, Bool[Array, ""], Bool[Array, ""]]:
+) -> tuple[Any, Float[Array, ""], Int[Array, ""], Int[Array, ""]]:
+    """State, time, attempted steps and place in `_SMOOTH_OUTCOMES`."""
     import diffrax
 
     def largest(scaled: Any) -> Array:
         return jnp.max(jnp.stack([jnp.max(jnp.abs(a)) for a in jax.tree.leaves(scaled)]))
 
+    def stopped(t: Any, y: Any, args: Any, **_: Any) -> Any:
+        return stop(y, args) if stop is not None else False
+
     solution = diffrax.diffeqsolve(
         diffrax.ODETerm(lambda t, y, args: field(y, args)),
-        diffrax.Tsit5(scan_kind="lax"),
+        _solver(method),
         t0=0.0,
         t1=end,
         dt0=None,
@@ -440,9 +463,13 @@ def _smooth(
         saveat=diffrax.SaveAt(t1=True),
         stepsize_controller=diffrax.PIDController(rtol=rtol, atol=rtol * size, norm=largest),
         adjoint=diffrax.ForwardMode(),
+        event=None if stop is None else diffrax.Event(stopped),
         max_steps=max_steps,
         throw=False,
     )
-    state = jax.tree.map(lambda a: a[-1], solution.ys)
-    done = solution.result == diffrax.RESULTS.successful
-    return state, done, solution.result == diffrax.RESULTS.max_steps_reached
+    state, time = jax.tree.map(lambda a: a[-1], (solution.ys, solution.ts))
+    names = diffrax.RESULTS
+    known = (names.successful, names.event_occurred, names.max_steps_reached)
+    is_known = jnp.stack([solution.result == name for name in known])
+    code = jnp.where(jnp.any(is_known), jnp.argmax(is_known), len(known))
+    return state, time, solution.stats["num_steps"], code

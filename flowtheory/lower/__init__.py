@@ -1,5 +1,7 @@
 """From SymPy to numbers: the only room that sees both SymPy and JAX."""
 
+from flowtheory.lower.blowup import LeadingBlowUp as LeadingBlowUp
+from flowtheory.lower.blowup import blow_up as blow_up
 from flowtheory.lower.gradient_flow import gradient_flow as gradient_flow
 from flowtheory.lower.lower import lower as lower
 from flowtheory.lower.lower import lower_all as lower_all

@@ -113,11 +113,11 @@ class LoweredFlow:
         moments = {str(m.entry.base): m for form in self._forms for m in form.moments}
         for name in self.names:
             if name in moments:
-                known[name] = _moment(self.flow, moments[name], known)
+                known[name] = moment_value(self.flow, moments[name], known)
             elif name == str(self.flow.curvature.base):
                 known[name] = _curvature(self.flow, known)
             elif name not in known:
-                known[name] = _lengths(self.flow, known)[name]
+                known[name] = lengths(self.flow, known)[name]
         return {name: known[name] for name in self.names}
 
 
@@ -142,7 +142,8 @@ def at_saddle(flow: LeadingFlow, data: Arrays) -> dict[str, Any]:
     return known
 
 
-def _moment(flow: LeadingFlow, moment: Moment, known: Arrays) -> np.ndarray:
+def moment_value(flow: LeadingFlow, moment: Moment, known: Arrays) -> np.ndarray:
+    """The value of a data moment, for what `at_saddle` returns."""
     if str(flow.curvature.base) in moment.weights:
         known = {**known, str(flow.curvature.base): _curvature(flow, known)}
     return _evaluate(flow, moment.definition, moment.entry, known)
@@ -198,12 +199,12 @@ def _evaluate(flow: LeadingFlow, expr: Expr, entry: Indexed, known: Arrays) -> n
         value = np.asarray(function(*(known[str(a)] for a in (*bases, *scalars))))
     if len(free) == len(entry.indices):
         return value
-    lengths = _lengths(flow, known)
+    sizes = lengths(flow, known)
     places = [slice(None) if i in free else np.newaxis for i in entry.indices]
-    return np.broadcast_to(value[tuple(places)], tuple(int(lengths[str(s)]) for s in entry.shape))
+    return np.broadcast_to(value[tuple(places)], tuple(int(sizes[str(s)]) for s in entry.shape))
 
 
-def _lengths(flow: LeadingFlow, known: Arrays) -> dict[str, np.ndarray]:
+def lengths(flow: LeadingFlow, known: Arrays) -> dict[str, np.ndarray]:
     """The sizes of the data, by name."""
     return {
         str(extent): np.asarray(float(length))
@@ -255,8 +256,8 @@ def effective_flow_at(
     def vanishes(moment: Moment) -> bool:
         if flow.loss.couples and str(flow.curvature.base) in moment.weights:
             return False
-        value = _moment(flow, moment, known)
-        scale = _moment(flow, moment, {name: np.abs(array) for name, array in known.items()})
+        value = moment_value(flow, moment, known)
+        scale = moment_value(flow, moment, {name: np.abs(array) for name, array in known.items()})
         return bool(np.max(np.abs(value)) <= VANISHING * np.max(scale))
 
     return effective_flow(network, loss, reduction=reduction, scales=scales, vanishes=vanishes)
