@@ -16,6 +16,14 @@ gives such that the inner extrema are 0.95 too.
 $P$ is applied by its three-term recurrence ($s - 4$ evaluations), $w$ by four further stages
 (`finishing`) that make the eight order conditions of the whole step hold, so that the order is 4
 for nonlinear problems as well.
+
+Unlike in ROCK4, $F$ is not evaluated at the states $y_0 + x_k$ of the recurrence but at
+$y_0 + b_k x_k$, and $G_k = F(y_0) + (F(y_0 + b_k x_k) - F(y_0))/b_k$ takes the place of
+$F(y_0 + x_k)$. For linear problems that changes nothing. The $b_k$ are those of RKC2: with
+$b_k = q_k''/q_k'^2$, $q_k$ the polynomial of $x_k$, every point of evaluation is accurate to order
+2. Without it the order is lost in stiff directions that follow slow ones: an error of
+$z^2 h^2$ for $y' = \lambda (y - \phi(t)) + \phi'$, $z = h\lambda$, instead of one that does not grow
+with $z$, and still more in the error estimate, so that late times would cost many more steps.
 """
 
 from __future__ import annotations
@@ -26,34 +34,47 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Complex, Float, Int
 from scipy.linalg import eigh_tridiagonal, null_space
-from scipy.optimize import newton
+from scipy.optimize import least_squares
 
 _DAMPING = 0.31
 # (1 - x) s^2 of the zeros of w as s grows: where the iteration starts.
 _ZEROS = np.array([13.9452 + 7.5113j, 1.4386 + 20.4298j])
 _ITERATIONS, _CONVERGED = 100, 1e-10
 _TARGETS = 1 / np.array([1.0, 2, 3, 6, 4, 8, 12, 24])
+_START = np.array([1.0, 0, 0, 0, 0, 0, 0, 0])  # elementary weights of h F(y_0)
 _ESTIMATE = 0.1
+# The coefficients of `finishing` as s grows, to start from: a_ij by rows, b_i, scales.
+_LAST = np.array(
+    [0.0751, -0.7256, 1.0954, 0.4795, -0.3981, 0.4799]
+    + [0.0350, 0.1726, 0.2207, 0.2450, 0.8985, 0.8980, 1.0350, 0.9609]
+)
+_PULL = 3e-3
 
-DEGREES = np.unique(np.round(np.append(np.arange(5, 17), 16 * 1.06 ** np.arange(44))).astype(int))
-"""Numbers of evaluations a step for which coefficients are made: 5 to 196, in steps of 6 %."""
+Weights = Float[np.ndarray, " 8"]
+
+DEGREES = np.unique(np.round(np.append(np.arange(6, 17), 16 * 1.06 ** np.arange(44))).astype(int))
+"""Numbers of evaluations a step for which coefficients are made: 6 to 196, in steps of 6 %."""
 
 
 class Stages(NamedTuple):
     r"""One member of the family.
 
     Attributes:
-        mu: $\mu_k$ of $Y_{k+1} = h\mu_k F(Y_k) + (1 + \kappa_k) Y_k - \kappa_k Y_{k-1}$.
+        mu: $\mu_k$ of $x_{k+1} = h\mu_k G_k + (1 + \kappa_k) x_k - \kappa_k x_{k-1}$.
         kappa: $\kappa_k$; $\kappa_0 = 0$.
+        scale: $b_k$ of the evaluation in stage k.
         inner: $a_{ij}$ of the four last stages, strictly lower triangular.
         outer: their weights $b_i$.
-        error: weights of the error estimate on the four last stages and on $F(y_1)$.
+        last: the scales of their evaluations.
+        error: weights of the error estimate on their slopes and on $F(y_0)$.
     """
 
     mu: Float[np.ndarray, " m"]
     kappa: Float[np.ndarray, " m"]
+    scale: Float[np.ndarray, " m"]
     inner: Float[np.ndarray, "4 4"]
     outer: Float[np.ndarray, " 4"]
+    last: Float[np.ndarray, " 4"]
     error: Float[np.ndarray, " 5"]
 
 
@@ -65,8 +86,10 @@ class Table(NamedTuple):
         beta: real stability interval.
         mu: see `Stages`.
         kappa: see `Stages`.
+        scale: see `Stages`.
         inner: see `Stages`.
         outer: see `Stages`.
+        last: see `Stages`.
         error: see `Stages`.
     """
 
@@ -74,8 +97,10 @@ class Table(NamedTuple):
     beta: Float[np.ndarray, " members"]
     mu: Float[np.ndarray, "members m"]
     kappa: Float[np.ndarray, "members m"]
+    scale: Float[np.ndarray, "members m"]
     inner: Float[np.ndarray, "members 4 4"]
     outer: Float[np.ndarray, "members 4"]
+    last: Float[np.ndarray, "members 4"]
     error: Float[np.ndarray, "members 5"]
 
 
@@ -134,7 +159,7 @@ def _from_power_sums(sums: Float[np.ndarray, " k"]) -> Complex[np.ndarray, " k"]
     return np.sort_complex(np.roots(coefficients))
 
 
-def _slope(y: Float[np.ndarray, " 8"]) -> Float[np.ndarray, " 8"]:
+def _slope(y: Weights) -> Weights:
     """Elementary weights of h F(Y) from those of Y.
 
     Order of the trees: t, [t], [t t], [[t]], [t t t], [t [t]], [[t t]], [[[t]]].
@@ -142,8 +167,13 @@ def _slope(y: Float[np.ndarray, " 8"]) -> Float[np.ndarray, " 8"]:
     return np.array([1, y[0], y[0] ** 2, y[1], y[0] ** 3, y[0] * y[1], y[2], y[3]])
 
 
-def stages(s: int) -> Stages:
-    """The coefficients for `s` evaluations a step, s >= 5."""
+def _shifted(x: Weights, b: float) -> Weights:
+    """Elementary weights of $h G$, the slope at $y_0 + b x$ read as that at $y_0 + x$."""
+    return _START + (_slope(b * x) - _START) / b
+
+
+def stages(s: int, guess: Float[np.ndarray, " 14"] | None = None) -> Stages:
+    """The coefficients for `s` evaluations a step, s >= 6; `guess` for the last four stages."""
     A, B, _ = polynomial(s)
     a = 1 + _DAMPING / s**2
     D = interval(s) / (1 + a)
@@ -152,63 +182,87 @@ def stages(s: int) -> Stages:
         r[k] = a - A[k] - (B[k] / r[k - 1] if k else 0)
     mu = 1 / (D * r)
     kappa = np.append(0, B[1:] / (r[:-1] * r[1:]))
+    scale = _scales(mu, kappa)
     before, now = np.zeros(8), np.zeros(8)
-    for m, k in zip(mu, kappa, strict=True):
-        before, now = now, m * _slope(now) + (1 + k) * now - k * before
-    return Stages(mu, kappa, *finishing(now))
+    for m, k, b in zip(mu, kappa, scale, strict=True):
+        before, now = now, m * _shifted(now, b) + (1 + k) * now - k * before
+    return Stages(mu, kappa, scale, *finishing(now, _LAST if guess is None else guess))
 
 
-def finishing(
-    p: Float[np.ndarray, " 8"],
-) -> tuple[Float[np.ndarray, "4 4"], Float[np.ndarray, " 4"], Float[np.ndarray, " 5"]]:
-    r"""Four stages after a method of elementary weights `p` that make the whole of order 4.
+def _scales(
+    mu: Float[np.ndarray, " m"], kappa: Float[np.ndarray, " m"]
+) -> Float[np.ndarray, " m"]:
+    r"""$b_k = q_k''/q_k'^2$ at $z = 0$, $q_k$ the polynomials of the recurrence, k = 0 to m - 1."""
+    before, now = np.zeros(3), np.array([1.0, 0, 0])
+    scale = np.ones(len(mu))
+    for k in range(len(mu)):
+        if k > 1:
+            scale[k] = 2 * now[2] / now[1] ** 2
+        raised = np.array([0, now[0], now[1]])
+        before, now = now, mu[k] * raised + (1 + kappa[k]) * now - kappa[k] * before
+    scale[:2] = scale[2] if len(mu) > 2 else 2 * now[2] / now[1] ** 2
+    return scale
 
-    Their abscissae are placed as those of the 3/8 rule in what is left of the step; the last
-    one is moved until the eighth order condition holds. Returns $a_{ij}$, $b_i$ and the
-    weights of the error estimate, the difference to the solution of order 3 that uses $F(y_1)$.
+
+def finishing(p: Weights, guess: Float[np.ndarray, " 14"]) -> tuple[np.ndarray, ...]:
+    r"""Four stages after a recurrence of elementary weights `p` that make the whole of order 4.
+
+    Of the 14 coefficients ($a_{ij}$, $b_i$ and the scales of the stages), 8 serve the order
+    conditions and the others bring the stages as near to order 2 as they can. Returns $a_{ij}$,
+    $b_i$, scales and weights of the error estimate: the difference to a solution of order 3 made
+    of the four slopes and $F(y_0)$.
     """
 
-    def defect(last: float) -> float:
-        inner, outer, weights = _lower(p, last)
-        return float((p + outer @ [_slope(y) for y in weights] - _TARGETS)[7])
+    def aims(c: np.ndarray) -> np.ndarray:
+        order, defects, _ = _last_stages(p, c)
+        return np.concatenate([1e3 * order, defects, _PULL * (c - guess)])
 
-    inner, outer, weights = _lower(p, float(newton(defect, 1.0, x1=1.01, tol=1e-14)))
-    slopes = np.array([_slope(y) for y in [*weights, _TARGETS]])
-    error = null_space(slopes[:, :4].T)[:, 0]
-    return inner, outer, error * (_ESTIMATE * _TARGETS[7] / (error @ slopes[:, 7]))
+    c = least_squares(aims, guess, method="lm", max_nfev=600, ftol=1e-6, xtol=1e-6).x
+    for _ in range(6):  # Newton steps of least norm: the order conditions to roundoff
+        shifts = [1e-6 * e for e in np.eye(14)]
+        slopes = [(_last_stages(p, c + e)[0] - _last_stages(p, c - e)[0]) / 2e-6 for e in shifts]
+        c = c - np.linalg.lstsq(np.transpose(slopes), _last_stages(p, c)[0], rcond=1e-12)[0]
+    order, _, slopes = _last_stages(p, c)
+    if np.max(np.abs(order)) > 1e-12:
+        raise AssertionError("the order conditions were not solved")
+    rows = np.array([*slopes, _START])
+    error = null_space(rows[:, :4].T)[:, 0]
+    error *= _ESTIMATE * _TARGETS[7] / (error @ rows[:, 7])
+    return _lower(c), c[6:10], c[10:], error
 
 
-def _lower(
-    p: Float[np.ndarray, " 8"], last: float
-) -> tuple[Float[np.ndarray, "4 4"], Float[np.ndarray, " 4"], list[Float[np.ndarray, " 8"]]]:
-    """The four stages that satisfy all conditions but the last, and their elementary weights."""
-    c = p[0] + (1 - p[0]) * np.array([0, 1 / 3, 2 / 3, 0])
-    c[3] = last
-    missing = _TARGETS - p
-    b = np.linalg.solve(np.vander(c, increasing=True).T, missing[[0, 1, 2, 4]])
-    inner, weights = np.zeros((4, 4)), [p]
-    inner[1, 0] = c[1] - c[0]
-    weights.append(p + inner[1, 0] * _slope(p))
-    d = np.array([y[1] for y in weights])
-    known = missing[[3, 5]] - np.array([b[:2] @ d, (b[:2] * c[:2]) @ d])
-    d3, d4 = np.linalg.solve([b[2:], b[2:] * c[2:]], known)
-    inner[2, 1] = (d3 - p[1] - c[0] * (c[2] - c[0])) / (c[1] - c[0])
-    inner[2, 0] = c[2] - c[0] - inner[2, 1]
-    weights.append(p + inner[2, :2] @ [_slope(y) for y in weights])
-    e4 = (missing[6] - b[:3] @ [y[2] for y in weights]) / b[3]
-    powers = np.vander(c[:3], increasing=True).T
-    inner[3, :3] = np.linalg.solve(powers, [c[3] - p[0], d4 - p[1], e4 - p[2]])
-    weights.append(p + inner[3, :3] @ [_slope(y) for y in weights])
-    return inner, b, weights
+def _lower(c: Float[np.ndarray, " 14"]) -> Float[np.ndarray, "4 4"]:
+    inner = np.zeros((4, 4))
+    inner[np.tril_indices(4, -1)] = c[:6]
+    return inner
+
+
+def _last_stages(
+    p: Weights, c: Float[np.ndarray, " 14"]
+) -> tuple[Weights, Float[np.ndarray, " 4"], list[Weights]]:
+    """Residuals of the order conditions, defects of the stages from order 2, slopes."""
+    inner, slopes, defects = _lower(c), [], []
+    for i, b in enumerate(c[10:]):
+        x = p + sum((inner[i, j] * slopes[j] for j in range(i)), np.zeros(8))
+        defects.append(b * x[1] - (b * x[0]) ** 2 / 2)
+        slopes.append(_shifted(x, b))
+    return p + c[6:10] @ np.array(slopes) - _TARGETS, np.array(defects), slopes
 
 
 @cache
 def table() -> Table:
     """The members of `DEGREES`; made once a process."""
-    members = [stages(int(s)) for s in DEGREES]
+    members: list[Stages] = []
+    guess = _LAST
+    for s in DEGREES[::-1]:
+        made = stages(int(s), guess)
+        guess = np.concatenate([made.inner[np.tril_indices(4, -1)], made.outer, made.last])
+        members.insert(0, made)
     width = len(members[-1].mu)
-    mu = np.array([np.pad(m.mu, (0, width - len(m.mu))) for m in members])
-    kappa = np.array([np.pad(m.kappa, (0, width - len(m.kappa))) for m in members])
     beta = np.array([interval(int(s)) for s in DEGREES])
-    rest = (np.array([getattr(m, name) for m in members]) for name in ("inner", "outer", "error"))
-    return Table(DEGREES, beta, mu, kappa, *rest)
+    columns = [
+        np.array([np.pad(m[i], (0, width - len(m[i])), constant_values=1.0) for m in members])
+        for i in range(3)
+    ]
+    rest = [np.array([m[i] for m in members]) for i in range(3, 7)]
+    return Table(DEGREES, beta, *columns, *rest)

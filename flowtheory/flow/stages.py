@@ -115,21 +115,24 @@ def _rock4_step(
     """The three-term recurrence, then the four finishing stages."""
     made = rock4.table()
     row = jnp.searchsorted(jnp.asarray(made.degree), s)
-    mu, kappa, inner, outer, error = (jnp.asarray(part)[row] for part in made[2:])
+    mu, kappa, scale, inner, outer, last, weights = (jnp.asarray(a)[row] for a in made[2:])
+
+    def slope(x: Vector, b: Float[Array, ""]) -> Vector:
+        return f + (F(y + b * x) - f) / b
 
     def stage(k: Int[Array, ""], carry: tuple[Vector, Vector]) -> tuple[Vector, Vector]:
         older, old = carry
-        return old, h * mu[k] * F(old) + (1 + kappa[k]) * old - kappa[k] * older
+        push = h * mu[k] * slope(old, scale[k])
+        return old, push + (1 + kappa[k]) * old - kappa[k] * older
 
-    reached = lax.fori_loop(1, s - 4, stage, (y, y + h * mu[0] * f))[1]
+    x = lax.fori_loop(1, s - 4, stage, (jnp.zeros_like(y), h * mu[0] * f))[1]
 
-    def last(i: Int[Array, ""], slopes: Float[Array, "4 N"]) -> Float[Array, "4 N"]:
-        return slopes.at[i].set(F(reached + h * inner[i] @ slopes))
+    def finish(i: Int[Array, ""], slopes: Float[Array, "4 N"]) -> Float[Array, "4 N"]:
+        return slopes.at[i].set(slope(x + h * inner[i] @ slopes, last[i]))
 
-    slopes = lax.fori_loop(0, 4, last, jnp.zeros((4, *y.shape), y.dtype))
-    end = reached + h * outer @ slopes
-    f_end = F(end)
-    return Step(end, f_end, h * (error[:4] @ slopes + error[4] * f_end))
+    slopes = lax.fori_loop(0, 4, finish, jnp.zeros((4, *y.shape), y.dtype))
+    end = y + x + h * outer @ slopes
+    return Step(end, F(end), h * (weights[:4] @ slopes + weights[4] * f))
 
 
 _RKC2_REACH = ((RKC2_LARGEST - 1) ** 2 - 1) / 1.54
