@@ -79,10 +79,11 @@ def _rkc2_choose(z: Float[Array, ""]) -> Int[Array, ""]:
     return jnp.clip(s.astype(jnp.int64), 2, RKC2_LARGEST)
 
 
-def _rkc2_step(
-    F: Field, y: Vector, f: Vector, h: Float[Array, ""], s: Int[Array, ""]
-) -> Step:
-    r"""$Y_j = (1-\mu_j-\nu_j) y + \mu_j Y_{j-1} + \nu_j Y_{j-2} + \tilde\mu_j h (F_{j-1} - a_{j-1} F_0)$."""
+def _rkc2_step(F: Field, y: Vector, f: Vector, h: Float[Array, ""], s: Int[Array, ""]) -> Step:
+    r"""A step of order 2; $b_j, \mu_j, \nu_j, \tilde\mu_j, a_j$ as in the paper.
+
+    $$ Y_j = (1-\mu_j-\nu_j) y + \mu_j Y_{j-1} + \nu_j Y_{j-2} + \tilde\mu_j h (F_{j-1} - a_{j-1} F_0) $$
+    """
     w0 = 1 + _EPS / s.astype(y.dtype) ** 2
     _, slope, curvature = lax.fori_loop(1, s, lambda _, T: T.following(w0), _first(w0)).now
     w1 = slope / curvature
@@ -109,9 +110,7 @@ def _rock4_choose(z: Float[Array, ""]) -> Int[Array, ""]:
     return jnp.asarray(made.degree)[jnp.minimum(row, len(made.degree) - 1)]
 
 
-def _rock4_step(
-    F: Field, y: Vector, f: Vector, h: Float[Array, ""], s: Int[Array, ""]
-) -> Step:
+def _rock4_step(F: Field, y: Vector, f: Vector, h: Float[Array, ""], s: Int[Array, ""]) -> Step:
     """The three-term recurrence, then the four finishing stages."""
     made = rock4.table()
     row = jnp.searchsorted(jnp.asarray(made.degree), s)
@@ -135,7 +134,7 @@ def _rock4_step(
     return Step(end, F(end), h * (weights[:4] @ slopes + weights[4] * f))
 
 
-_RKC2_REACH = ((RKC2_LARGEST - 1) ** 2 - 1) / 1.54
+_RKC2_REACH = (RKC2_LARGEST**2 - 1) / 1.54
 
 SCHEMES: dict[Stabilised, Scheme] = {
     "rkc2": Scheme(_rkc2_choose, _rkc2_step, 3, _RKC2_REACH),
