@@ -169,7 +169,7 @@ def peer_run(problem: Problem, method: str, rtol: float) -> tuple[Any, int, str]
     return last, stages * int(out.stats["num_steps"]), "reached_t" if fine else "failed"
 
 
-def our_run(problem: Problem, method: str, rtol: float) -> tuple[Any, int, str]:
+def our_run(problem: Problem, method: Any, rtol: float) -> tuple[Any, int, str]:
     run = solve_stabilised(
         problem.field, problem.start, problem.span[1], problem.args, method=method, rtol=rtol,
         log_time=problem.log_time, max_steps=1_000_000,
@@ -222,7 +222,7 @@ def main() -> None:
     makers: dict[str, Callable[[], Problem]] = {
         "A": lambda: tanh_problem("A", 0, 0.03, 1.0),
         "B": lambda: tanh_problem("B", 5, 1.0, 200**-0.5),
-        "logistic": lambda: logistic_problem(0, 0.02),
+        "logistic": lambda: logistic_problem(4, 0.003),
     }
     rows, ratios = [], []
     print(f"{'problem':9} {'method':7} {'rtol':>7} {'evals':>8} {'dlogL':>9} {'seconds':>8}")

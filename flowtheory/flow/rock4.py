@@ -23,7 +23,7 @@ $F(y_0 + x_k)$. For linear problems that changes nothing. The $b_k$ are those of
 $b_k = q_k''/q_k'^2$, $q_k$ the polynomial of $x_k$, every point of evaluation is accurate to order
 2 (all but the first). Without it the order is lost in stiff directions that follow slow ones: for
 $y' = \lambda (y - t^2) + 2t$ a step errs by $1.4\,z^2 h^2$, $z = h\lambda$, and its estimate by
-200 times more; so with $b_k$, at $z = -1000$, by $4 \cdot 10^{-4} z^2 h^2$, and its estimate by less.
+200 times more; with $b_k$, at $z = -1000$, by $4 \cdot 10^{-4} z^2 h^2$, and its estimate by less.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def polynomial(
     zeros = 1 - np.concatenate([_ZEROS, _ZEROS.conj()]) / s**2
     for _ in range(_ITERATIONS):
         A, B = _recurrence(s - 4, zeros)
-        inner = eigh_tridiagonal(A, np.sqrt(B[1:]), eigvals_only=True)
+        inner = np.asarray(eigh_tridiagonal(A, np.sqrt(B[1:]), eigvals_only=True))
         sums = np.array([np.sum((a - inner) ** -k) for k in (1, 2, 3, 4)])
         old, zeros = zeros, a - 1 / _from_power_sums(np.array([target, 0, 0, 0]) - sums)
         if np.max(np.abs(zeros - old)) * s**2 < _CONVERGED:

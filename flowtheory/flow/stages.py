@@ -82,7 +82,8 @@ def _rkc2_choose(z: Float[Array, ""]) -> Int[Array, ""]:
 def _rkc2_step(F: Field, y: Vector, f: Vector, h: Float[Array, ""], s: Int[Array, ""]) -> Step:
     r"""A step of order 2; $b_j, \mu_j, \nu_j, \tilde\mu_j, a_j$ as in the paper.
 
-    $$ Y_j = (1-\mu_j-\nu_j) y + \mu_j Y_{j-1} + \nu_j Y_{j-2} + \tilde\mu_j h (F_{j-1} - a_{j-1} F_0) $$
+    $$ Y_j = (1-\mu_j-\nu_j)\, y + \mu_j Y_{j-1} + \nu_j Y_{j-2}
+       + \tilde\mu_j h\, (F_{j-1} - a_{j-1} F_0) $$
     """
     w0 = 1 + _EPS / s.astype(y.dtype) ** 2
     _, slope, curvature = lax.fori_loop(1, s, lambda _, T: T.following(w0), _first(w0)).now
