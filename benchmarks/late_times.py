@@ -18,7 +18,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,10 +33,10 @@ from flowtheory.flow import solve_stabilised
 
 TARGETS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
 TOLERANCES = {
-    "tsit5": (1e-4, 1e-5, 1e-6, 1e-7),
-    "dopri8": (1e-4, 1e-5, 1e-6),
-    "rkc2": (1e-5, 1e-6, 1e-7, 1e-8),
     "rock4": (1e-3, 1e-4, 1e-5, 1e-6, 1e-7),
+    "rkc2": (1e-5, 1e-6, 1e-7, 1e-8),
+    "tsit5": (1e-5, 1e-6, 1e-7),
+    "dopri8": (1e-5, 1e-6),
 }
 SOLVERS = {
     "tsit5": (diffrax.Tsit5(scan_kind="lax"), 6),
@@ -187,7 +187,7 @@ def rows_of(problem: Problem) -> list[Row]:
     rows = []
     for method, tolerances in TOLERANCES.items():
         run = peer_run if method in SOLVERS else our_run
-        run(problem, method, 1e-2)  # compiles
+        run(replace(problem, span=(0.0, 1e-3 * problem.span[1])), method, 1e-2)  # compiles
         for rtol in tolerances:
             began = time.perf_counter()
             last, cost, outcome = run(problem, method, rtol)
