@@ -1,0 +1,241 @@
+"""How many evaluations of the field do the late times of a smooth flow cost?
+
+    python benchmarks/late_times.py [--problems A B logistic] [--json PATH]
+
+Ours (stabilised methods) and the peers (diffrax: Tsit5 and Dopri8) in one run, at equal error of
+the log of the loss at the end. A peer's steps count 6 and 13 evaluations, rejected steps included;
+for ours a Jacobian-vector product counts as two evaluations.
+
+A and B: two-layer tanh networks, m = 200, d = 10, n = 50, half mean square; A starts rich (weights
+of size 0.03), B lazy (a factor m^(-1/2), weights of size 1); from half the loss of the zero
+function to 1e-10 of it. logistic: two-layer linear network on separable data of small margin, to
+t = 1e12 (ours and the peers in log time).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import diffrax
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from flowtheory import float64
+from flowtheory.flow import solve_stabilised
+
+TARGETS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
+TOLERANCES = {
+    "rock4": (1e-3, 1e-4, 1e-5, 1e-6, 1e-7),
+    "rkc2": (1e-5, 1e-6, 1e-7, 1e-8),
+    "tsit5": (1e-5, 1e-6, 1e-7),
+    "dopri8": (1e-5, 1e-6),
+}
+SOLVERS = {
+    "tsit5": (diffrax.Tsit5(scan_kind="lax"), 6),
+    "dopri8": (diffrax.Dopri8(scan_kind="lax"), 13),
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A flow from `start` over a time `span`; `log_time` for ours."""
+
+    name: str
+    field: Callable[[Any, Any], Any]
+    log_loss: Callable[[Any, Any], Any]
+    start: Any
+    args: Any
+    span: tuple[float, float]
+    log_time: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """One run."""
+
+    problem: str
+    method: str
+    rtol: float
+    evaluations: int
+    error: float
+    seconds: float
+    outcome: str
+
+
+def tanh_outputs(params, x, scale):
+    W, v = params
+    return scale * (v @ jnp.tanh(W @ x.T))
+
+
+def tanh_loss(params, args):
+    x, y, scale = args
+    return jnp.mean((tanh_outputs(params, x, scale) - y) ** 2) / 2
+
+
+def tanh_log_loss(params, args):
+    return jnp.log(tanh_loss(params, args))
+
+
+def tanh_field(params, args):
+    return jax.tree.map(jnp.negative, jax.grad(tanh_loss)(params, args))
+
+
+def linear_log_loss(params, args):
+    W, v = params
+    return jax.nn.logsumexp(jnp.log(jax.nn.softplus(-(args @ W.T @ v)))) - jnp.log(len(args))
+
+
+def linear_loss(params, args):
+    W, v = params
+    return jnp.mean(jax.nn.softplus(-(args @ W.T @ v)))
+
+
+def linear_field(params, args):
+    return jax.tree.map(jnp.negative, jax.grad(linear_loss)(params, args))
+
+
+def tanh_problem(name: str, seed: int, size: float, scale: float) -> Problem:
+    """Labels: a linear function plus noise of size 0.2; inputs of norm 1."""
+    m, d, n = 200, 10, 50
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((n, d))
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    u = rng.standard_normal(d)
+    y = x @ u / np.linalg.norm(u) + 0.2 * rng.standard_normal(n)
+    start = (size * rng.standard_normal((m, d)), size * rng.standard_normal(m))
+    args = (x, y, np.float64(scale))
+    plateau = float(np.log(np.mean(y**2) / 2))
+    _, start = reached(start, args, plateau + np.log(0.5))
+    span, _ = reached(start, args, plateau + np.log(1e-10))
+    return Problem(name, tanh_field, tanh_log_loss, start, args, (0.0, span))
+
+
+def reached(start, args, level: float) -> tuple[float, Any]:
+    """About when the log loss falls to `level`, and the state then."""
+    times = np.geomspace(1e-2, 2e5, 200)
+    run = solve_stabilised(tanh_field, start, 2e5, args, times=times, method="rkc2")
+    with float64():
+        logs = np.array(jax.vmap(lambda p: tanh_log_loss(p, args))(run.states))
+    k = int(np.argmax(logs < level))
+    t = float(np.exp(np.interp(-level, -logs[k - 1 : k + 1], np.log(times[k - 1 : k + 1]))))
+    final = solve_stabilised(tanh_field, start, t, args, rtol=1e-8)
+    return t, jax.tree.map(lambda a: a[-1], final.states)
+
+
+def logistic_problem(seed: int, offset: float) -> Problem:
+    """Signed inputs with a margin of about `offset`."""
+    m, d, n = 20, 5, 20
+    rng = np.random.default_rng(seed)
+    z = rng.standard_normal((n, d))
+    u = rng.standard_normal(d)
+    u /= np.linalg.norm(u)
+    z += np.outer(np.maximum(offset - z @ u, 0) * (1 + rng.random(n)), u)
+    start = (0.1 * rng.standard_normal((m, d)), 0.1 * rng.standard_normal(m))
+    return Problem("logistic", linear_field, linear_log_loss, start, z, (0.0, 1e12), True)
+
+
+@partial(jax.jit, static_argnames=("field", "solver", "log_time"))
+def peer(field, solver, log_time, start, args, span, rtol, atol):
+    def rate(t, y, args):
+        F = field(y, args)
+        return jax.tree.map(lambda a: jnp.exp(t) * a, F) if log_time else F
+
+    return diffrax.diffeqsolve(
+        diffrax.ODETerm(rate), solver, span[0], span[1], None, start, args,
+        stepsize_controller=diffrax.PIDController(rtol, atol, pcoeff=0.3, icoeff=0.4),
+        adjoint=diffrax.ForwardMode(), max_steps=4_000_000, throw=False,
+    )  # fmt: skip
+
+
+def peer_run(problem: Problem, method: str, rtol: float) -> tuple[Any, int, str]:
+    solver, stages = SOLVERS[method]
+    size = np.sqrt(np.mean(np.concatenate([np.ravel(a) for a in problem.start]) ** 2))
+    span = np.log1p(problem.span) if problem.log_time else np.array(problem.span)
+    with float64():
+        out = peer(
+            problem.field, solver, problem.log_time, problem.start, problem.args, span, rtol,
+            1e-4 * rtol * size,
+        )  # fmt: skip
+        last = jax.tree.map(lambda a: np.asarray(a[-1]), out.ys)
+        fine = bool(out.result == diffrax.RESULTS.successful)
+    return last, stages * int(out.stats["num_steps"]), "reached_t" if fine else "failed"
+
+
+def our_run(problem: Problem, method: Any, rtol: float) -> tuple[Any, int, str]:
+    run = solve_stabilised(
+        problem.field, problem.start, problem.span[1], problem.args, method=method, rtol=rtol,
+        log_time=problem.log_time, max_steps=1_000_000,
+    )  # fmt: skip
+    cost = run.effort.evaluations + 2 * run.effort.products
+    return jax.tree.map(lambda a: a[-1], run.states), cost, run.outcome.value
+
+
+def rows_of(problem: Problem) -> list[Row]:
+    def log_loss(params):
+        with float64():
+            return float(problem.log_loss(params, problem.args))
+
+    reference = log_loss(peer_run(problem, "dopri8", 1e-11)[0])
+    rows = []
+    for method, tolerances in TOLERANCES.items():
+        run = peer_run if method in SOLVERS else our_run
+        run(replace(problem, span=(0.0, 1e-3 * problem.span[1])), method, 1e-2)  # compiles
+        for rtol in tolerances:
+            began = time.perf_counter()
+            last, cost, outcome = run(problem, method, rtol)
+            seconds = time.perf_counter() - began
+            error = abs(log_loss(last) - reference)
+            rows.append(Row(problem.name, method, rtol, cost, error, seconds, outcome))
+            print(f"{problem.name:9} {method:7} {rtol:7.0e} {cost:8d} {error:9.1e} {seconds:8.2f}",
+                  flush=True)  # fmt: skip
+    return rows
+
+
+def at_equal_error(rows: list[Row]) -> list[dict[str, Any]]:
+    """By target: the cheapest run of each method that meets it, and the ratios to ROCK4."""
+    table = []
+    for target in TARGETS:
+        entry: dict[str, Any] = {"problem": rows[0].problem, "target": target}
+        for method in TOLERANCES:
+            met = [r.evaluations for r in rows if r.method == method and r.error <= target]
+            entry[method] = min(met, default=None)
+        for method in SOLVERS:
+            both = entry[method] and entry["rock4"]
+            entry[f"{method}/rock4"] = round(entry[method] / entry["rock4"], 2) if both else None
+        table.append(entry)
+    return table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Evaluations at late times, ours and peers.")
+    parser.add_argument("--problems", nargs="+", default=["B", "logistic", "A"])
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    makers: dict[str, Callable[[], Problem]] = {
+        "A": lambda: tanh_problem("A", 0, 0.03, 1.0),
+        "B": lambda: tanh_problem("B", 5, 1.0, 200**-0.5),
+        "logistic": lambda: logistic_problem(4, 0.003),
+    }
+    rows, ratios = [], []
+    print(f"{'problem':9} {'method':7} {'rtol':>7} {'evals':>8} {'dlogL':>9} {'seconds':>8}")
+    for name in options.problems:
+        found = rows_of(makers[name]())
+        rows += [asdict(row) for row in found]
+        ratios += at_equal_error(found)
+    for entry in ratios:
+        print("  ".join(f"{key} {value}" for key, value in entry.items()))
+    if options.json:
+        report = json.dumps({"runs": rows, "equal_error": ratios}, indent=1)
+        options.json.write_text(report + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
