@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import sympy as sp
 from symbolic import by_hand
 
 import flowtheory as ft
@@ -29,6 +30,8 @@ from flowtheory.errors import ParameterError
 from flowtheory.lower import lower
 from flowtheory.symbolic import ACTIVATIONS, ARCHITECTURES, LOSSES, effective_flow, find_network
 from flowtheory.symbolic.differentiate import gradient
+from flowtheory.symbolic.expression import Indexed
+from flowtheory.symbolic.leading import leading_flow
 from flowtheory.symbolic.loss import find_loss
 from flowtheory.symbolic.network import reduced_loss, total_loss
 
@@ -279,3 +282,34 @@ def _fitted(flow, energy, state, data):
         slope, curvature = jax.grad(along)(u), jax.hessian(along)(u)
         u = u - np.linalg.pinv(curvature, rcond=1e-9) @ slope if u.ndim else u - slope / curvature
     return [a + jnp.tensordot(u, step, u.ndim) for a, step in zip(state, steps, strict=True)]
+
+
+SLOPES = {
+    "exponential": lambda y: y,
+    "logistic": lambda y: y / 2,
+    "half_square": lambda y: y,
+    "mse": lambda y: 2 * y,
+    "binary_cross_entropy": lambda y: y - sp.Rational(1, 2),
+}
+SMOOTH_AT_ZERO = [name for name in ACTIVATIONS if ACTIVATIONS[name].local.constant == 0]
+
+
+@pytest.mark.parametrize("layers", DEPTHS)
+@pytest.mark.parametrize("activation", SMOOTH_AT_ZERO)
+def test_every_activation_at_every_depth_under_every_loss(activation, layers):
+    """Degree, gap and weights; the leading part is the same for all losses, in terms of c."""
+    network = find_network("fully-connected", layers, activation)
+    local, y = ACTIVATIONS[activation].local, sp.Symbol("y")
+    p = local.multiplicity
+    degree = sum(p**layer for layer in range(layers))
+    gap = degree if local.next_order is None else min(degree, local.next_order - p)
+    parts = set()
+    for name, slope in SLOPES.items():
+        flow = leading_flow(network, name)
+        assert (flow.degree, flow.gap, flow.time_exponent) == (degree, gap, degree - 2)
+        (label,) = flow.weight_value.atoms(Indexed)
+        assert sp.expand(flow.weight_value.xreplace({label: y}) - slope(y)) == 0
+        assert flow.expansion.degree + flow.expansion.gap == degree + gap
+        parts.add(flow.leading_part / flow.share)
+    assert len(parts) == 1
+    assert len(SMOOTH_AT_ZERO) >= 12
