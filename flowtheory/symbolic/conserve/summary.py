@@ -114,7 +114,9 @@ def summarize(
         except NotPolynomialError:
             if questions:
                 raise
-            notes.append("No count for all data and all losses: the output is not a polynomial.")
+            every = question == Question.ALL_DATA
+            what = "all data and all losses: the output" if every else "the leading flow: it"
+            notes.append(f"No count for {what} is not a polynomial.")
             continue
         counts.append((numbers, found))
         notes += _caveats(network, question, data)
@@ -215,8 +217,10 @@ def as_entries(law: Expr) -> Expr:
 
 
 def _entry(symbol: Symbol) -> Expr:
-    name, *indices = symbol.name.split("_")
-    if not indices:
+    # The name of a tensor may have an underscore of its own, as W_A has.
+    parts = symbol.name.split("_")
+    first = next((k for k in range(len(parts)) if all(p.isdigit() for p in parts[k:])), len(parts))
+    if first in (0, len(parts)):
         return symbol
-    base: Any = IndexedBase(Symbol(name, real=True))
-    return base[tuple(map(int, indices))]
+    base: Any = IndexedBase(Symbol("_".join(parts[:first]), real=True))
+    return base[tuple(map(int, parts[first:]))]
