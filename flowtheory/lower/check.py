@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sympy import Add, Mul, Number, NumberSymbol, Pow, Sum, Symbol
+from sympy import Add, Mul, Number, NumberSymbol, Piecewise, Pow, Sum, Symbol
+from sympy.core.relational import Relational
 
 from flowtheory.errors import ParameterError
 from flowtheory.lower.table import ELEMENTWISE
@@ -54,6 +55,11 @@ class _Check:
                 if len(limit) != 3 or limit[1] != 1 or limit[2] not in self.known:
                     raise _refusal(expr, "does not run over a whole axis", "sum from 1 to a size")
             self.visit(expr.function, bound | {limit[0]: limit[2] for limit in expr.limits})
+        elif isinstance(expr, Piecewise):
+            for value, condition in expr.args:
+                compared = (side for c in condition.atoms(Relational) for side in c.args)
+                for part in (value, *compared):
+                    self.visit(part, bound)
         else:
             self._head(expr)
             for arg in expr.args:

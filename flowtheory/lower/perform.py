@@ -12,6 +12,7 @@ from sympy import Pow
 
 from flowtheory.lower.contraction import Labelled, align, contract_arrays
 from flowtheory.lower.operation import Labels, Operation
+from flowtheory.lower.piecewise import piecewise
 from flowtheory.lower.table import ELEMENTWISE, power
 from flowtheory.symbolic.expression import Expr
 
@@ -56,6 +57,9 @@ def perform(
             return _fold(jnp.subtract, [total, *operands[detail:]])[0]
         case "power":
             return power(operands[0][0], detail)
+        case "piecewise":
+            aligned = [align(operand, step.labels) for operand in operands]
+            return piecewise(detail, len(aligned))(*aligned)
     head = jnp.power if detail is Pow else ELEMENTWISE[detail]
     return head(*(align(operand, step.labels) for operand in operands))
 

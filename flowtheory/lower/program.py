@@ -12,10 +12,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sympy import Add, Mul, Number, NumberSymbol, Pow, Sum, Symbol
+from sympy import Add, Mul, Number, NumberSymbol, Piecewise, Pow, Sum, Symbol
 
 from flowtheory.lower.fuse import fuse, needed
 from flowtheory.lower.operation import Operation
+from flowtheory.lower.piecewise import arguments, slots_of
 from flowtheory.lower.table import number
 from flowtheory.symbolic.expression import Expr, Indexed
 from flowtheory.symbolic.index import axes_of
@@ -71,6 +72,10 @@ class Program:
             return self._emit("multiply", None, sorted(map(self.add, expr.args), key=_first))
         if isinstance(expr, Pow) and isinstance(expr.exp, Number):
             return self._emit("power", expr.exp, [self.add(expr.base)])
+        if isinstance(expr, Piecewise):
+            slots = slots_of(expr)
+            template = expr.xreplace(dict(zip(slots, arguments(len(slots)), strict=True)))
+            return self._emit("piecewise", template, [self.add(slot) for slot in slots])
         return self._emit("call", type(expr), [self.add(arg) for arg in expr.args])
 
     def _entry(self, expr: Indexed) -> Value:
