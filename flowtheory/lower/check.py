@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from sympy import Add, Mul, Number, NumberSymbol, Piecewise, Pow, Sum, Symbol
 from sympy.core.relational import Relational
@@ -56,7 +57,8 @@ class _Check:
                     raise _refusal(expr, "does not run over a whole axis", "sum from 1 to a size")
             self.visit(expr.function, bound | {limit[0]: limit[2] for limit in expr.limits})
         elif isinstance(expr, Piecewise):
-            for value, condition in expr.args:
+            pairs: Any = expr.args
+            for value, condition in pairs:
                 compared = (side for c in condition.atoms(Relational) for side in c.args)
                 for part in (value, *compared):
                     self.visit(part, bound)
