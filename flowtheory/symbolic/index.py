@@ -158,12 +158,13 @@ def _relabel(expr: Expr, avoid: frozenset[Basic]) -> Expr:
     if isinstance(expr, Sum):
         mapping: dict[Symbol, Expr] = {}
         taken = avoid | expr.free_symbols
+        axes: list[tuple[Symbol, Expr]] = []
         for i, extent in axes_of(expr):
-            mapping[i] = fresh(extent, taken)
-            taken = taken | {mapping[i]}
-        body = substitute(expr.function, mapping)
-        axes = ((mapping[i], extent) for i, extent in axes_of(expr))
-        return sum_over(_relabel(body, taken), *axes)
+            axes.append((fresh(extent, taken), extent))
+            taken = taken | {axes[-1][0]}
+            # Of equal indices the innermost binds; the others only count.
+            mapping.setdefault(i, axes[-1][0])
+        return sum_over(_relabel(substitute(expr.function, mapping), taken), *axes)
     if isinstance(expr, Indexed) or not expr.args:
         return expr
     return rebuild(expr, (_relabel(arg, avoid) for arg in expr.args))

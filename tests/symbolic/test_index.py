@@ -1,5 +1,7 @@
 import sympy as sp
 
+from flowtheory.symbolic.contract import contract
+from flowtheory.symbolic.differentiate import gradient
 from flowtheory.symbolic.index import (
     free_axes,
     fresh,
@@ -11,6 +13,7 @@ from flowtheory.symbolic.index import (
     tensor,
     tidy,
 )
+from flowtheory.symbolic.normal import is_zero
 
 h, D, n = size("h"), size("D"), size("n")
 j, k, p, q, i = map(index, "jkpqi")
@@ -78,3 +81,12 @@ def test_a_sum_is_that_of_sympy_and_remembers_its_free_symbols():
     assert sum_over(ours, (i, n)) == sp.Sum(a[j, i], (j, 1, h), (i, 1, n))
     numeric = sum_over(j**2, (j, sp.Integer(4)))
     assert numeric.doit() == 30
+
+
+def test_of_equal_bound_indices_the_innermost_binds():
+    """sum_j sum_j a_j counts the inner sum h times, also in a gradient."""
+    a = tensor("a", h)
+    twice = sum_over(a[j], (j, h), (j, h))
+    assert contract(twice) == h * sum_over(a[j], (j, h))
+    assert contract(separate(twice, ())) == h * sum_over(a[j], (j, h))
+    assert is_zero(gradient(twice**2, a[k]) - 2 * h**2 * sum_over(a[j], (j, h)))
