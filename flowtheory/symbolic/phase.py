@@ -73,14 +73,14 @@ class Regime:
 
     Attributes:
         name: The mechanism.
-        output: $S_a$: $|a(t) - a(0)|/|a(0)| \sim m^{S_a}$ at the end; None where it is not derived.
+        output: $S_a$: $|a(t) - a(0)|/|a(0)| \sim m^{S_a}$ at the end.
         hidden: $S_w$, the same for the input weights.
         domain: The region, in `GAMMA` and `GAMMA_PRIME`.
     """
 
     name: str
     hidden: Formula
-    output: Formula | None
+    output: Formula
 
     @property
     def domain(self) -> tuple[Expr, ...]:
@@ -125,7 +125,7 @@ def slope_table(multiplicity: int = 1) -> tuple[Regime, ...]:
 
 
 def leader_slopes(multiplicity: int) -> tuple[Regime, ...]:
-    r"""$S_w$ of gradient flow for $p \ge 2$, where the first neurons to blow up carry the fit.
+    r"""Gradient flow for $p \ge 2$, where the first neurons to blow up carry the fit.
 
     $O(1)$ neurons with $\kappa a w^p = 1$; the root mean square over all $m$ divides by $\sqrt m$.
     The lazy regimes are those of `slope_table`.
@@ -136,11 +136,19 @@ def leader_slopes(multiplicity: int) -> tuple[Regime, ...]:
     share = m ** Rational(-1, 2)
     balanced, alone = (ratio / kappa) ** (1 / (p + 1)), kappa ** (-1 / p)
     common = (g > 1, gp < g - 1)
+    # As in `slope_table`: a = w/kappa' where both have grown, a quadratic change where a has not.
     rows = (
-        ("leader, balanced", share * balanced, (*common, gp >= -g / p)),
-        ("leader, output frozen", share * alone, (*common, gp <= -g / p)),
+        ("leader, balanced", balanced, balanced / ratio, (*common, gp >= -g / p)),
+        ("leader, output frozen", alone, (alone / ratio) ** 2, (*common, gp <= -g / p)),
     )
-    return tuple(Regime(name, _slope("S_w", name, w, where), None) for name, w, where in rows)
+    return tuple(
+        Regime(
+            name,
+            _slope("S_w", name, share * hidden, where),
+            _slope("S_a", name, share * output, where),
+        )
+        for name, hidden, output, where in rows
+    )
 
 
 def regime_at(regimes: tuple[Regime, ...], gamma: Expr, gamma_prime: Expr) -> Regime:

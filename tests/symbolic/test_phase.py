@@ -1,5 +1,6 @@
 """Escape time and slope table of the phase diagram."""
 
+import mpmath
 import numpy as np
 import pytest
 import sympy as sp
@@ -81,14 +82,44 @@ def test_layers_change_roles_for_multiplicity_one():
 
 def test_the_leader_law_is_continuous_and_refuses():
     for p in (2, 3):
-        balanced, frozen = (regime.hidden for regime in leader_slopes(p))
         edge = {GAMMA_PRIME: -GAMMA / p}
-        difference = balanced.expression.subs(edge) - frozen.expression.subs(edge)
-        assert sp.expand(difference) == 0
+        for kind in ("hidden", "output"):
+            balanced, frozen = (getattr(regime, kind) for regime in leader_slopes(p))
+            difference = balanced.expression.subs(edge) - frozen.expression.subs(edge)
+            assert sp.expand(difference) == 0
     with pytest.raises(ParameterError, match="none of the regimes"):
         regime_at(leader_slopes(2), D(1, 2), 0)
     with pytest.raises(ParameterError, match="multiplicity is 1"):
         leader_slopes(1)
+
+
+@pytest.mark.parametrize("p", [2, 3])
+@pytest.mark.parametrize(
+    ("gamma", "ratio"), [("2", "0"), ("3", "0.5"), ("2.2", "-0.4"), ("2", "-2")]
+)
+def test_one_neuron_that_carries_the_fit_alone(p, gamma, ratio):
+    """a and w from kappa a w^p = 1 and the conserved w^2 - p kappa'^2 a^2, at two widths."""
+    regime = regime_at(leader_slopes(p), D(gamma), D(ratio))
+    changes = []
+    with mpmath.workdps(400):
+        for m in (mpmath.mpf(10) ** 60, mpmath.mpf(10) ** 90):
+            kappa, kappa_prime = m ** -mpmath.mpf(gamma), m ** -mpmath.mpf(ratio)
+
+            def fit(log_w, kappa=kappa, kappa_prime=kappa_prime):
+                w = mpmath.exp(log_w)
+                a = mpmath.sqrt(1 + (w**2 - 1) / (p * kappa_prime**2))
+                return mpmath.log(kappa * a) + p * log_w
+
+            high = -mpmath.log(kappa)  # a = 1 needs w = kappa^(-1/p), a growing one needs less
+            log_w = mpmath.findroot(fit, (mpmath.mpf(1e-9), high), solver="anderson", tol=1e-80)
+            w = mpmath.exp(log_w)
+            excess = (w**2 - 1) / (p * kappa_prime**2)
+            a_change = excess / (mpmath.sqrt(1 + excess) + 1)
+            changes.append([mpmath.log(x / mpmath.sqrt(m)) for x in (w - 1, a_change)])
+        slopes = [(b - a) / mpmath.log(mpmath.mpf(10) ** 30) for a, b in zip(*changes, strict=True)]
+    found = [float(slope) for slope in slopes]
+    expected = [float(value(f, D(gamma), D(ratio))) for f in (regime.hidden, regime.output)]
+    assert found == pytest.approx(expected, abs=1e-6)
 
 
 def closure_time(end, rate, feedback):
