@@ -81,8 +81,8 @@ def euler_defect(activation: str | Expr | Activation, degree: Expr | int = 1) ->
 
     >>> euler_defect("tanh").order, euler_defect("tanh").coefficient
     (3, 2/3)
-    >>> [euler_defect(name).order for name in ("identity", "sigmoid", "gelu", "sin")]
-    [None, 0, 2, 3]
+    >>> print(*(euler_defect(name).order for name in ("identity", "sigmoid", "gelu", "sin")))
+    None 0 2 3
 
     Args:
         activation: A name, an expression in z, or an object.

@@ -43,9 +43,10 @@ def conservation(
     >>> from flowtheory.symbolic import two_layer
     >>> sizes = {"h": 2, "D": 2}
     >>> one = {"x": [[1, 2]], "c": [1]}
-    >>> [conservation(two_layer("tanh"), sizes, "leading").upper,
-    ...  conservation(two_layer("tanh"), {**sizes, "n": 1}, "one-flow", data=one).upper]
-    [3, 5]
+    >>> conservation(two_layer("tanh"), sizes, "leading").upper
+    3
+    >>> conservation(two_layer("tanh"), {**sizes, "n": 1}, "one-flow", data=one).upper
+    5
 
     Args:
         source: A network, or its leading flow; the laws do not depend on the loss.
