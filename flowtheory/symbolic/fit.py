@@ -28,7 +28,7 @@ from flowtheory.symbolic.differentiate import gradient
 from flowtheory.symbolic.expand import expand_in_scale
 from flowtheory.symbolic.expression import Expr, Indexed
 from flowtheory.symbolic.field import VectorField
-from flowtheory.symbolic.index import fresh, substitute, sum_over, tensor, tidy
+from flowtheory.symbolic.index import apart, substitute, sum_over, tensor, tidy
 from flowtheory.symbolic.loss import Axes, twin
 from flowtheory.symbolic.network import Network
 from flowtheory.symbolic.normal import normal
@@ -44,6 +44,8 @@ class ConstantFit:
         condition: $\sum_i c_i = 0$, which determines $s$.
         shift: By how much every entry has moved when the stage is over, by generic entry:
             $s\,\partial g/|\nabla g|^2$ for a start at zero.
+        square: $|\nabla g_o|^2$, the same number for every output.
+        classes: The indices of the outputs with their number.
     """
 
     direction: Expr
@@ -52,7 +54,6 @@ class ConstantFit:
     shift: Mapping[Indexed, Expr]
     square: Expr
     classes: Axes
-    parameters: tuple[Indexed, ...]
 
     def multiplier(self, field: VectorField) -> Expr:
         r"""$\langle\nabla g_o, F\rangle/|\nabla g_o|^2$ for the `field` $F$."""
@@ -60,22 +61,19 @@ class ConstantFit:
         for entry, rate in field.components:
             if rate == 0:
                 continue
-            apart = _apart(entry, self.classes)
-            there = substitute(rate, dict(zip(entry.indices, apart.indices, strict=True)))
-            axes = zip(apart.indices, apart.shape, strict=True)
-            along += sum_over(gradient(self.direction, apart) * there, *axes)
+            other = apart(entry, _outputs(self.classes))
+            there = substitute(rate, dict(zip(entry.indices, other.indices, strict=True)))
+            axes = zip(other.indices, other.shape, strict=True)
+            along += sum_over(gradient(self.direction, other) * there, *axes)
         return tidy(contract(expand(contract(along)))) / self.square
 
     def project(self, field: VectorField, multiplier: Expr) -> VectorField:
         r"""`field` without its part along $\nabla g$."""
-        twins = {o: twin(o) for o, _ in self.classes}
-        components = []
-        for entry, rate in field.components:
-            step = gradient(substitute(self.direction, twins), entry)
-            axes = [(twins[o], extent) for o, extent in self.classes]
-            change = contract(sum_over(step * substitute(multiplier, twins), *axes))
-            components.append((entry, tidy(contract(rate - change))))
-        return VectorField(tuple(components))
+        changes = (
+            (entry, rate, _pull_back(self.direction, multiplier, entry, self.classes))
+            for entry, rate in field.components
+        )
+        return VectorField(tuple((e, tidy(contract(rate - change))) for e, rate, change in changes))
 
 
 def constant_fit(network: Network, slope: Expr, level: Expr) -> ConstantFit | None:
@@ -95,17 +93,12 @@ def constant_fit(network: Network, slope: Expr, level: Expr) -> ConstantFit | No
     steps = {
         entry: step
         for entry in network.parameters
-        if (step := gradient(direction, _apart(entry, axes))) != 0
+        if (step := gradient(direction, apart(entry, _outputs(axes)))) != 0
     }
     square = _square(steps, axes)
-    twins = {o: twin(o) for o, _ in axes}
-    shift = {}
-    for entry in steps:
-        step = gradient(substitute(direction, twins), entry)
-        over = [(twins[o], extent) for o, extent in axes]
-        shift[entry] = tidy(contract(sum_over(substitute(level, twins) * step, *over))) / square
+    shift = {entry: tidy(_pull_back(direction, level, entry, axes)) / square for entry in steps}
     condition = Eq(sum_over(slope, sample), S.Zero, evaluate=False)
-    return ConstantFit(direction, level, condition, shift, square, axes, network.parameters)
+    return ConstantFit(direction, level, condition, shift, square, axes)
 
 
 def fitted_level(network: Network) -> Expr:
@@ -133,9 +126,9 @@ def _square(steps: Mapping[Indexed, Expr], classes: Axes) -> Expr:
     r"""$|\nabla g_o|^2$, equal for all outputs, whose gradients are orthogonal."""
     total: Expr = S.Zero
     for entry, step in steps.items():
-        apart = _apart(entry, classes)
+        entries = apart(entry, _outputs(classes))
         other = substitute(step, {o: twin(o) for o, _ in classes})
-        total += sum_over(step * other, *zip(apart.indices, apart.shape, strict=True))
+        total += sum_over(step * other, *zip(entries.indices, entries.shape, strict=True))
     gram = contract(expand(contract(total)))
     diagonal = gram
     for o, _ in classes:
@@ -150,10 +143,14 @@ def _square(steps: Mapping[Indexed, Expr], classes: Axes) -> Expr:
     return diagonal
 
 
-def _apart(entry: Indexed, classes: Axes) -> Indexed:
-    """`entry` with indices that are none of the outputs'."""
-    avoid = {o for o, _ in classes} | {twin(o) for o, _ in classes}
-    indices = []
-    for extent in entry.shape:
-        indices.append(fresh(extent, avoid | set(indices)))
-    return entry.base[tuple(indices)]
+def _pull_back(direction: Expr, values: Expr, entry: Indexed, classes: Axes) -> Expr:
+    r"""$\sum_o (\partial g_o/\partial\theta)\, v_o$ at one entry, for $v$ = `values`."""
+    twins = {o: twin(o) for o, _ in classes}
+    step = gradient(substitute(direction, twins), entry)
+    axes = [(twins[o], extent) for o, extent in classes]
+    return contract(sum_over(step * substitute(values, twins), *axes))
+
+
+def _outputs(classes: Axes) -> list[Symbol]:
+    """The indices of the outputs and their twins."""
+    return [index for o, _ in classes for index in (o, twin(o))]

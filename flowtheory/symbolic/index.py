@@ -99,6 +99,15 @@ def fresh(extent: Expr, avoid: Iterable[Basic]) -> Symbol:
     return next(name for name in names(extent) if name not in taken)
 
 
+def apart(entry: Indexed, avoid: Iterable[Basic] = ()) -> Indexed:
+    """The generic entry of the same tensor, with indices that are not in `avoid`."""
+    taken = list(avoid)
+    indices: list[Symbol] = []
+    for extent in entry.shape:
+        indices.append(fresh(extent, (*taken, *indices)))
+    return entry.base[tuple(indices)]
+
+
 def rebuild(expr: Expr, args: Iterable[Basic]) -> Expr:
     """`expr` with other arguments; the same object when none has changed."""
     new = tuple(args)

@@ -31,7 +31,7 @@ from flowtheory.symbolic.index import tidy
 from flowtheory.symbolic.loss import Loss, find_loss
 from flowtheory.symbolic.model import ScaledLoss, Vanishes, no_leading_part, second_output_power
 from flowtheory.symbolic.moments import Moment, MomentForm, fold_moments, name_moments
-from flowtheory.symbolic.network import Network
+from flowtheory.symbolic.network import Network, sample_share
 from flowtheory.symbolic.printing import Rate
 
 
@@ -147,13 +147,16 @@ class LeadingFlow:
     @property
     def share(self) -> Expr:
         """The weight of a sample: 1 for a sum, $1/n$ for a mean."""
-        return 1 / self.network.axes[0][1] if self.reduction == "mean" else S.One
+        return sample_share(self.network, self.reduction)
 
     def in_moments(self, expr: Expr) -> Expr:
         """`expr` with sums over samples named, if the data are in it as a polynomial."""
-        sample = self.network.axes[0]
-        form = name_moments(expr, sample, self.network.all_inputs, self._weights)
+        form = self._named(expr)
         return expr if form is None else form.expression
+
+    def _named(self, expr: Expr) -> MomentForm | None:
+        sample = self.network.axes[0]
+        return name_moments(expr, sample, self.network.all_inputs, self._weights)
 
     def fold(self, expr: Expr) -> MomentForm:
         """`expr` with those sums over samples named that can be without multiplying it out."""
@@ -162,8 +165,7 @@ class LeadingFlow:
     @cached_property
     def moment_form(self) -> MomentForm | None:
         """The leading part in terms of data moments; None if it is no polynomial of the data."""
-        sample = self.network.axes[0]
-        return name_moments(self.leading_part, sample, self.network.all_inputs, self._weights)
+        return self._named(self.leading_part)
 
     @property
     def moments(self) -> tuple[Moment, ...]:
@@ -202,7 +204,7 @@ def leading_flow(
     bases = {network.parameter(name).base: power for name, power in powers.items()}
     model = ScaledLoss(network, chosen, bases, vanishes)
     averaged = reduction or chosen.reduction
-    share = 1 / network.axes[0][1] if averaged == "mean" else S.One
+    share = sample_share(network, averaged)
     degree = model.next_power(0)
     if degree is None:
         raise no_leading_part(network, model.output.order)

@@ -61,6 +61,8 @@ class ScaledLoss:
         self.start = leading_power(network.output, self.scales)
         self.output = expand_to_gap(network.output, self.scales, self.start)
         self.vanished: dict[Moment, None] = {}
+        self._parts: dict[Expr, Expr] = {}
+        self._coefficients: dict[int, Expr | None] = {}
         if any(e.base in scales for e in self.output[0].atoms(Indexed)):
             raise ParameterError(
                 f"the output of {network.name} has parameters left at epsilon = 0",
@@ -104,13 +106,17 @@ class ScaledLoss:
         The expansion is extended until one is known, or until its limit; then there is none.
         """
         while True:
-            own = [m for m in self.output.powers if m > 0 and self.part(m) != 0]
             known = self.output.order
-            both = {a + b for a in own for b in own if self.output.exact or a + b <= known}
-            found = tuple(sorted(m for m in {*own, *both} if m > above))
+            candidates = (m for m in self._candidates() if self.output.exact or m <= known)
+            found = tuple(m for m in candidates if m > above)
             if found or self.output.exact or known >= self.start + ORDER_LIMIT:
                 return found
             self._extend(2 * known - self.start + 1)
+
+    def _candidates(self) -> list[int]:
+        r"""The powers of $\varphi$ that are known so far, and of its square."""
+        own = [m for m in self.output.powers if m > 0 and self.part(m) != 0]
+        return sorted({*own, *(a + b for a in own for b in own)})
 
     def _extend(self, order: int) -> None:
         order = min(order, self.start + ORDER_LIMIT)
@@ -119,7 +125,11 @@ class ScaledLoss:
     def part(self, power: int) -> Expr:
         r"""$\varphi_m$."""
         whole = self.output[power]
-        return varying(whole, self.sample[0]) if self.fit and whole != 0 else whole
+        if not self.fit or whole == 0:
+            return whole
+        if whole not in self._parts:
+            self._parts[whole] = varying(whole, self.sample[0])
+        return self._parts[whole]
 
     def coefficient(self, power: int) -> Expr | None:
         r"""The coefficient of $\varepsilon^m$ in $L$, without vanishing moments.
@@ -127,8 +137,12 @@ class ScaledLoss:
         None where it is not derived: at second order in outputs that a loss couples, while a
         constant stays fitted.
         """
-        if power > self.output.order and not self.output.exact:
-            self._extend(power)
+        if power not in self._coefficients:
+            self._coefficients[power] = self._derive(power)
+        return self._coefficients[power]
+
+    def _derive(self, power: int) -> Expr | None:
+        self._reach(power)
         linear = sum_over(self.weight * self.part(power), *self.network.axes)
         if self.fit:
             linear = without_constants(linear, self.weight, self.sample)
@@ -208,11 +222,13 @@ class ScaledLoss:
         """The loss with slopes and curvatures written out, up to below the next power but one."""
         exact = self.output.exact and self._is_quadratic and not self.fit
         highest = max(self.output.powers, default=0)
-        first = next((m for m in self.output.powers if m > 0 and self.part(m) != 0), degree)
+        first = min(self._candidates(), default=degree)
         order = 2 * highest if exact else min(degree + 2 * gap - 1, 3 * first - 1)
         values = {self.weight: self.weight_value, self.curvature: self.curvature_value}
-        coefficients = [(0, self._level())] if self._level() != 0 else []
-        for power in (m for m in self._up_to(order) if m <= order):
+        self._reach(order)
+        level = self._level()
+        coefficients = [(0, level)] if level != 0 else []
+        for power in (m for m in self._candidates() if m <= order):
             found = self.coefficient(power)
             if found is None:
                 return Expansion(tuple(coefficients), power - 1, exact=False)
@@ -220,11 +236,10 @@ class ScaledLoss:
                 coefficients.append((power, tidy(contract(replace_entries(found, values)))))
         return Expansion(tuple(coefficients), order, exact)
 
-    def _up_to(self, order: int) -> list[int]:
+    def _reach(self, order: int) -> None:
+        """Extend the expansion to an order if it is not known so far."""
         if order > self.output.order and not self.output.exact:
             self._extend(order)
-        own = [m for m in self.output.powers if m > 0 and self.part(m) != 0]
-        return sorted({*own, *(a + b for a in own for b in own)})
 
     def _level(self) -> Expr:
         """$L_0$, the loss at the saddle."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from sympy import Symbol
+from sympy import S, Symbol
 
 from flowtheory.clock import Reduction
 from flowtheory.errors import ParameterError
@@ -124,12 +124,16 @@ def total_loss(network: Network, loss: Loss) -> Expr:
     return sum_over(loss.of_sample(y, f, tuple(classes)), sample)
 
 
+def sample_share(network: Network, reduction: Reduction) -> Expr:
+    """The weight of a sample: 1 for a sum, $1/n$ for a mean."""
+    return 1 / network.axes[0][1] if reduction == "mean" else S.One
+
+
 def mean_loss(network: Network, loss: Loss) -> Expr:
     r"""$L = \frac1n \sum_{i=1}^n \ell(y_i, f_i)$."""
-    return total_loss(network, loss) / network.axes[0][1]
+    return sample_share(network, "mean") * total_loss(network, loss)
 
 
 def reduced_loss(network: Network, loss: Loss, reduction: Reduction | None = None) -> Expr:
     """The total or the mean loss; without a `reduction`, as the loss says."""
-    averaged = (reduction or loss.reduction) == "mean"
-    return mean_loss(network, loss) if averaged else total_loss(network, loss)
+    return sample_share(network, reduction or loss.reduction) * total_loss(network, loss)

@@ -17,7 +17,7 @@ from flowtheory.symbolic.contract import contract
 from flowtheory.symbolic.differentiate import gradient
 from flowtheory.symbolic.expression import Expr, Indexed
 from flowtheory.symbolic.field import VectorField, gradient_flow
-from flowtheory.symbolic.index import fresh, index, sum_over, tensor
+from flowtheory.symbolic.index import apart, fresh, index, sum_over, tensor
 from flowtheory.symbolic.leading import LeadingFlow
 from flowtheory.symbolic.linearize import Spectrum
 from flowtheory.symbolic.normal import normal
@@ -89,16 +89,16 @@ def _components(field: VectorField) -> Iterator[list[Indexed]]:
 def _rates(flow: LeadingFlow, field: VectorField, group: list[Indexed]) -> Parts:
     """The rates of one group, from the acceleration of its smallest tensor."""
     entry = min(group, key=lambda e: len(e.shape))
-    apart = _apart(entry)
-    matrix = gradient(field.along(field[entry]), apart)
-    terms = _by_deltas(contract(expand(contract(matrix))), entry, apart)
+    other = apart(entry, entry.indices)
+    matrix = gradient(field.along(field[entry]), other)
+    terms = _by_deltas(contract(expand(contract(matrix))), entry, other)
     lengths = dict(enumerate(entry.shape))
     kept = max(terms, key=len)
     block = flow.in_moments(terms.pop(kept))
     number = Mul(*(lengths[m] for m in kept))
     if not terms and len(kept) == len(lengths):
         return _pair(_root(block), number)
-    found = None if terms else _singular(block, entry, apart, set(lengths) - kept)
+    found = None if terms else _singular(block, entry, other, set(lengths) - kept)
     if found is None:
         raise ParameterError(
             f"the acceleration of {entry} has the matrix {Add(block, *terms.values())}",
@@ -116,25 +116,17 @@ def _root(square: Expr) -> Expr:
     )
 
 
-def _apart(entry: Indexed) -> Indexed:
-    """The entry with other indices."""
-    taken = list(entry.indices)
-    for extent in entry.shape:
-        taken.append(fresh(extent, taken))
-    return entry.base[tuple(taken[len(entry.indices) :])]
-
-
 def _pair(rate: Expr, number: Expr) -> Parts:
     return [(rate, expand(number)), (-rate, expand(number))]
 
 
-def _by_deltas(matrix: Expr, entry: Indexed, apart: Indexed) -> dict[frozenset[int], Expr]:
+def _by_deltas(matrix: Expr, entry: Indexed, other: Indexed) -> dict[frozenset[int], Expr]:
     """The terms of a matrix by the positions at which they are diagonal, without the deltas."""
     found: dict[frozenset[int], Expr] = {}
     for term in Add.make_args(matrix):
         kept, rest = [], S.One
         for factor in Mul.make_args(term):
-            pairs = list(zip(entry.indices, apart.indices, strict=True))
+            pairs = list(zip(entry.indices, other.indices, strict=True))
             position = next(
                 (m for m, pair in enumerate(pairs) if factor == KroneckerDelta(*pair)), None
             )
@@ -148,7 +140,7 @@ def _by_deltas(matrix: Expr, entry: Indexed, apart: Indexed) -> dict[frozenset[i
 
 
 def _singular(
-    gram: Expr, entry: Indexed, apart: Indexed, mixed: set[int]
+    gram: Expr, entry: Indexed, other: Indexed, mixed: set[int]
 ) -> tuple[Expr, Expr] | None:
     r"""Rate and number if `gram` is $c^2 \sum_p M_{op} M_{o'p}$: $c$ times singular values."""
     bases = {e.base for e in gram.atoms(Indexed)}
@@ -160,13 +152,13 @@ def _singular(
     if len(base.shape) != 2 or extent not in base.shape:
         return None
     side = base.shape.index(extent)
-    other = base.shape[1 - side]
-    p = fresh(other, {own, apart.indices[position]})
+    summed = base.shape[1 - side]
+    p = fresh(summed, {own, other.indices[position]})
 
     def at(i: Expr) -> Indexed:
         return base[(i, p) if side == 0 else (p, i)]
 
-    product = sum_over(at(own) * at(apart.indices[position]), (p, other))
+    product = sum_over(at(own) * at(other.indices[position]), (p, summed))
     ratio = cancel(normal(gram) / normal(product))
     if not ratio.is_positive:
         return None
