@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import math
 import time
-from functools import partial
+from functools import cache, partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -29,18 +30,12 @@ from flowtheory.flow.field import (
     energy,
     frozen,
     margins,
+    neuron_norms,
     rate_bound,
     vector_field,
 )
-from flowtheory.flow.integrate import (
-    STAGES,
-    Carry,
-    Levels,
-    Status,
-    Stops,
-    Tolerance,
-    stretch,
-)
+from flowtheory.flow.integrate import STAGES
+from flowtheory.flow.loop import Carry, Status, Stops, System, Tolerance, stretch
 from flowtheory.flow.observe import Observe, weights
 from flowtheory.flow.pattern import OPEN, classify
 from flowtheory.flow.problem import GradientFlow
@@ -139,6 +134,41 @@ def _start_pattern(
     return pattern
 
 
+class _Piece(NamedTuple):
+    """What the flow takes between two switches; a level that is not `armed` is ignored.
+
+    Attributes:
+        data: samples.
+        pattern: activation pattern, 0 or 1.
+        escape: largest |f| of the early phase.
+        loss: loss to stop at.
+        armed: (escape, loss).
+    """
+
+    data: Samples
+    pattern: Float[Array, "h n"]
+    escape: Float[Array, ""]
+    loss: Float[Array, ""]
+    armed: Bool[Array, " 2"]
+
+
+@cache
+def _system(model: Model) -> System:
+    """The flow with its pattern frozen; levels: every margin, escape, loss."""
+
+    def rate(params: TwoLayer, piece: _Piece) -> TwoLayer:
+        return vector_field(model, piece.data, frozen(model, piece.data, piece.pattern), params)
+
+    def levels(params: TwoLayer, piece: _Piece) -> Float[Array, " levels"]:
+        outputs = frozen(model, piece.data, piece.pattern)
+        escape = 1 - jnp.max(jnp.abs(outputs(params))) / piece.escape
+        loss = jnp.log(energy(model, piece.data, outputs, params) / piece.loss)
+        rest = jnp.where(piece.armed, jnp.stack([escape, loss]), 1.0)
+        return jnp.concatenate([margins(params, piece.data.x, piece.pattern).ravel(), rest])
+
+    return System(rate, neuron_norms, levels)
+
+
 @partial(jax.jit, static_argnames=("model",))
 def _start_values(
     model: Model, data: Samples, pattern: Float[Array, "h n"], params: TwoLayer
@@ -226,12 +256,10 @@ class _Run:
             return
         with float64():
             carry = stretch(
-                self.flow.model,
+                _system(self.flow.model),
                 self.settings.method,
                 self.log_time,
-                self.data,
-                self.pattern.astype(float),
-                self._levels(),
+                self._piece(),
                 self._stops(min(budget, self.settings.chunk)),
                 Tolerance(np.float64(self.settings.rtol), np.float64(self.atol)),  # type: ignore[arg-type]
                 np.float64(self.s),
@@ -240,9 +268,10 @@ class _Run:
             )
             self._take(jax.tree.map(np.asarray, carry))
 
-    def _levels(self) -> Levels:
+    def _piece(self) -> _Piece:
         armed = np.array([math.isinf(self.escape_time), self.until.loss is not None])
-        return Levels(np.float64(self.escape), np.float64(self.until.loss or 1.0), armed)  # type: ignore[arg-type]
+        levels = np.float64(self.escape), np.float64(self.until.loss or 1.0)
+        return _Piece(self.data, self.pattern.astype(np.float64), *levels, armed)  # type: ignore[arg-type]
 
     def _stops(self, steps: int) -> Stops:
         saves = np.full(SAVES, np.inf)
@@ -252,7 +281,7 @@ class _Run:
 
     def _take(self, carry: Carry) -> None:
         """Book what a stretch did."""
-        self.s, self.h, self.params = float(carry.s), float(carry.h), carry.params
+        self.s, self.h, self.params = float(carry.s), float(carry.h), carry.state
         self.t = math.expm1(self.s) if self.log_time else self.s
         self.accepted += int(carry.accepted)
         self.rejected += int(carry.rejected)

@@ -11,7 +11,8 @@ from flow.problems import LOSSES, balanced, cone, make, scipy_switches, slow_and
 
 from flowtheory import Outcome
 from flowtheory.flow import GradientFlow, Settings, TwoLayer, all_classified, loss_below, solve
-from flowtheory.flow.integrate import STAGES, stretch
+from flowtheory.flow.integrate import STAGES
+from flowtheory.flow.loop import stretch
 
 ARCCOSH = np.arccosh(10.0)  # effective switch time of the slow neuron at mu = 0.1
 
