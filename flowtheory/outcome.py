@@ -25,7 +25,10 @@ class Outcome(Enum):
     NONUNIQUE = "nonunique"
     EVENT_LIMIT = "event_limit"
     CHATTERING = "chattering"
+    CONVERGED = "converged"
+    STALLED = "stalled"
     STEP_LIMIT = "step_limit"
+    TIME_LIMIT = "time_limit"
     STIFF = "stiff"
     NONFINITE = "nonfinite"
 
@@ -93,6 +96,16 @@ _REASONS = {
         "switches accumulate without progress; common reason: a sliding mode in a driver that "
         "only crosses (data that violate Assumption 1)"
     ),
+    Outcome.CONVERGED: (
+        "the flow came to rest at a minimum before the event that was waited for; common reason: a "
+        "level below the least loss that this network reaches from this start"
+    ),
+    Outcome.STALLED: (
+        "the flow rests at a saddle and does not leave it within the budget; common reasons: a "
+        "start exactly on its stable manifold (equal neurons, a symmetry), or a field that "
+        "underflows at this scale; perturb the start"
+    ),
+    Outcome.TIME_LIMIT: "the wall time allowed is spent; raise `time_limit`, or resume",
     Outcome.STEP_LIMIT: "the step budget is spent; common reasons: a horizon too long, or kinks",
     Outcome.STIFF: "the step size fell below the resolution of the time; the flow may blow up",
     Outcome.NONFINITE: "a state was not finite; common reasons: overflow, or a wrong vector field",

@@ -216,7 +216,8 @@ class _Run:
         self.recorder = Recorder(flow, observe, progress)
         self.escape, self.log_time, self.settings = escape, log_time, settings
         self.data = flow.samples
-        self.atol = settings.absolute(params)
+        with float64():
+            self.atol = settings.absolute(np.asarray(neuron_norms(params)))
         self.t, self.s = t_start, self._to_s(t_start)
         self.switches: list[tuple[float, int, int, bool]] = []
         self.saved = self.accepted = self.rejected = self.landed = self.stretches = 0

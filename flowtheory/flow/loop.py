@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
@@ -39,6 +40,7 @@ _LANDINGS = 60
 _NUDGE = 1e-8  # of a step: its square is below roundoff
 _SAFETY, _SHRINK, _GROW = 0.9, 0.2, 10.0
 
+NO_MARKS: Any = np.zeros(1)
 State = Any
 """Parameters (arrays in any nesting of tuples and dictionaries), or what a flow carries beside."""
 
@@ -55,12 +57,16 @@ class System(NamedTuple):
         levels: (state, args) -> levels, positive before their event, shape (k,); looked at inside
             each step. None if there are none.
         falling: as `levels`, for levels that never rise along the flow: looked at once a step.
+        marks: (s, state, args) -> numbers; a row is saved whenever one of them has moved by 1.
+        record: (state, args) -> the row to save; by default the state.
     """
 
     rate: Callable[[State, Any], State]
     sizes: Callable[[State], Float[Array, " g"]]
     levels: Callable[[State, Any], Float[Array, " k"]] | None = None
     falling: Callable[[State, Any], Float[Array, " m"]] | None = None
+    marks: Callable[[Array, State, Any], Float[Array, " q"]] | None = None
+    record: Callable[[State, Any], Any] | None = None
 
 
 class Status(IntEnum):
@@ -101,7 +107,10 @@ class Carry(NamedTuple):
     rejected: Int[Array, ""]
     landed: Int[Array, ""]
     saved: Int[Array, ""]
-    buffer: State
+    due: Int[Array, ""]
+    buffer: Any
+    moments: Float[Array, " saves"]
+    marks: Float[Array, " q"]
     landing: Bool[Array, ""]
     target: Int[Array, ""]
     root: Float[Array, ""]
@@ -148,7 +157,7 @@ class _Loop:
         return jnp.concatenate(found) if found else jnp.ones(1)
 
     def attempt(self, carry: Carry) -> _Trial:
-        limit = jnp.minimum(self.stops.saves[carry.saved], self.stops.end)
+        limit = jnp.minimum(self.stops.saves[carry.due], self.stops.end)
         clipped = ~carry.landing & (carry.s + carry.h >= limit)
         ahead = carry.s + jnp.where(carry.landing, carry.root, carry.h)
         s = jnp.where(clipped, limit, ahead)
@@ -266,9 +275,9 @@ class _Loop:
         return jax.tree.map(lambda a, b: jnp.where(done, a, b), arrived, closer)
 
     def accept(self, carry: Carry, trial: _Trial) -> Carry:
-        saving = trial.s >= self.stops.saves[carry.saved]
-        row = jnp.where(saving, carry.saved, SAVES)  # out of bounds: dropped
-        buffer = jax.tree.map(lambda b, p: b.at[row].set(p, mode="drop"), carry.buffer, trial.state)
+        due = trial.s >= self.stops.saves[carry.due]
+        marks = self.marks(trial.s, trial.state)
+        saving = due | jnp.any(jnp.abs(marks - carry.marks) >= 1)
         saved = carry.saved + saving
         full = jnp.where(saved >= SAVES, int(Status.SAVES_FULL), int(Status.CHUNK))
         return carry._replace(
@@ -277,17 +286,47 @@ class _Loop:
             stepper=trial.stepper,
             accepted=carry.accepted + 1,
             saved=saved,
-            buffer=buffer,
+            due=carry.due + due,
+            buffer=lax.cond(saving, self.write, lambda c, _: c.buffer, carry, trial.state),
+            moments=carry.moments.at[carry.saved].set(trial.s),
+            marks=jnp.where(saving, marks, carry.marks),
             status=jnp.where(trial.s >= self.stops.end, int(Status.END), full),
         )
 
-    def first(self, s: Float[Array, ""], state: State, h: Float[Array, ""]) -> Carry:
+    def marks(self, s: Float[Array, ""], state: State) -> Float[Array, " q"]:
+        return self.system.marks(s, state, self.args) if self.system.marks else jnp.zeros(1)
+
+    def row(self, state: State) -> Any:
+        return self.system.record(state, self.args) if self.system.record else state
+
+    def write(self, carry: Carry, state: State) -> Any:
+        row = self.row(state)
+        return jax.tree.map(lambda b, p: b.at[carry.saved].set(p), carry.buffer, row)
+
+    def first(self, s: Float[Array, ""], state: State, h: Float[Array, ""], marks: Array) -> Carry:
         zero, none = jnp.zeros((), jnp.int64), jnp.zeros((), jnp.float64)
-        rows = jax.tree.map(lambda p: jnp.zeros((SAVES, *p.shape), p.dtype), state)
-        off = jnp.array(False)
-        counts = (zero, zero, zero, zero)
-        stepper = self.stepper.first(s, s + h, state)
-        return Carry(s, state, h, stepper, zero, *counts, rows, off, zero, none, none, none)
+        shapes = jax.eval_shape(self.row, state)
+        rows = jax.tree.map(lambda p: jnp.zeros((SAVES, *p.shape), p.dtype), shapes)
+        return Carry(
+            s=s,
+            state=state,
+            h=h,
+            stepper=self.stepper.first(s, s + h, state),
+            status=zero,
+            accepted=zero,
+            rejected=zero,
+            landed=zero,
+            saved=zero,
+            due=zero,
+            buffer=rows,
+            moments=jnp.zeros(SAVES),
+            marks=marks,
+            landing=jnp.array(False),
+            target=zero,
+            root=none,
+            low=none,
+            high=none,
+        )
 
 
 @partial(jax.jit, static_argnames=("system", "method", "log_time"))
@@ -301,6 +340,7 @@ def stretch(
     s: Float[Array, ""],
     state: State,
     h: Float[Array, ""],
+    marks: Float[Array, " q"] = NO_MARKS,
 ) -> Carry:
     """Integrate until an event, the end, a full buffer or spent steps.
 
@@ -314,10 +354,11 @@ def stretch(
         s: independent variable at the start.
         state: state at the start.
         h: first step to try.
+        marks: marks of the last row saved.
 
     Returns:
-        The loop's last state; `status` is a `Status`, `target` the index of the level of an event,
-        those of `system.levels` first.
+        The loop's last state. The first `saved` rows of `buffer` were saved at `moments`; `status`
+        is a `Status`, `target` the index of the level of an event, `system.levels` first.
     """
     loop = _Loop(system, method, log_time, args, stops, tolerance)
 
@@ -326,4 +367,4 @@ def stretch(
         # A landing in progress is finished first: it is bounded, and its bracket is not kept.
         return (carry.status == int(Status.CHUNK)) & (carry.landing | ~spent)
 
-    return lax.while_loop(go_on, loop.body, loop.first(s, state, h))
+    return lax.while_loop(go_on, loop.body, loop.first(s, state, h, marks))

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float
 
 from flowtheory.errors import ParameterError
-from flowtheory.flow.field import TwoLayer
 
 Method = Literal["dopri8", "tsit5"]
 _FINEST = 1e-14
@@ -33,6 +33,7 @@ class Settings:
         max_switches: budget of pattern switches; by default 2 n h + 100 (Assumption 1 needs at
             most n h).
         chunk: attempted steps between two visits of the host (progress, budgets).
+        time_limit: wall time in seconds after which a run of a smooth flow ends.
     """
 
     rtol: float = 1e-10
@@ -41,6 +42,7 @@ class Settings:
     max_steps: int = 1_000_000
     max_switches: int | None = None
     chunk: int = 1000
+    time_limit: float = math.inf
 
     def __post_init__(self) -> None:
         if not _FINEST <= self.rtol <= _COARSEST:
@@ -62,15 +64,14 @@ class Settings:
                     fix=f"leave {name} out",
                 )
 
-    def absolute(self, params: TwoLayer) -> float:
-        """The absolute tolerance for a run that starts at `params`.
+    def absolute(self, sizes: Float[np.ndarray, " g"]) -> float:
+        """The absolute tolerance for a run whose groups (neurons) have these sizes at the start.
 
         Raises:
             ParameterError: all parameters are zero, or `atol` is so large that the smallest
                 neuron would be integrated to less than `rtol`.
         """
-        norms = np.sqrt(np.sum(np.asarray(params.W) ** 2, axis=1) + np.asarray(params.v) ** 2)
-        live = norms[norms > 0]
+        live = sizes[sizes > 0]
         if live.size == 0:
             raise ParameterError(
                 "all parameters are zero",

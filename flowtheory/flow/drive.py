@@ -1,0 +1,389 @@
+r"""The host's side of a smooth run: stretches of the compiled loop, events, budgets, outcomes.
+
+After every stretch the host books what happened and decides how to go on. Everything that the rest
+of a run depends on is in `Position`, so that a run can be continued from any of them.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from flowtheory.errors import ParameterError
+from flowtheory.flow.coordinates import inner
+from flowtheory.flow.diagnose import Verdict, runaway, standstill
+from flowtheory.flow.integrate import STAGES
+from flowtheory.flow.loop import Carry, Status, Stops, Tolerance, stretch
+from flowtheory.flow.recorder import SAVES, Progress
+from flowtheory.flow.run import Happened
+from flowtheory.flow.schedule import require_span
+from flowtheory.flow.settings import Settings
+from flowtheory.flow.smooth import (
+    Functions,
+    Moving,
+    Observe,
+    Params,
+    SmoothFlow,
+    Watched,
+    descent,
+    resolved,
+    row,
+    snapshot,
+    system,
+)
+from flowtheory.flow.until import NEVER, Event, Until
+from flowtheory.outcome import Outcome
+from flowtheory.precision import float64
+
+_FIRST_STEP = 1e-2
+_RUNAWAY = 1e4
+_QUIET = 0.1  # seconds between two calls of a progress callback
+
+
+class Position(NamedTuple):
+    """Where a run is; plain numbers and arrays, so that it can be written to a file.
+
+    Attributes:
+        s: the loop's time, t or log(1 + t).
+        h: the next step to try.
+        params: parameters.
+        dissipated: loss dissipated so far.
+        signs: of the events, see `Watched`.
+        runaway: norm at which to ask about a blow-up.
+        marks: of the last row saved.
+        accepted: steps taken.
+        rejected: steps tried in vain.
+        landed: steps tried to land on events.
+        seconds: wall time so far.
+    """
+
+    s: float
+    h: float
+    params: Params
+    dissipated: float
+    signs: Float[np.ndarray, " e"]
+    runaway: float
+    marks: Float[np.ndarray, " q"]
+    accepted: int
+    rejected: int
+    landed: int
+    seconds: float
+
+
+class Task(NamedTuple):
+    """What a run is asked for.
+
+    Attributes:
+        flow: functions and data.
+        t_end: final time; inf to go on until an event.
+        until: events that end the run.
+        watch: events that are noted.
+        times: times to save at; None to save by change.
+        observe: what to save beside loss and norm.
+        log_time: integrate in log(1 + t).
+        settings: tolerances and budgets.
+    """
+
+    flow: SmoothFlow
+    t_end: float = math.inf
+    until: Until = NEVER
+    watch: Until = NEVER
+    times: np.ndarray | None = None
+    observe: Observe | None = None
+    log_time: bool = False
+    settings: Settings = Settings()
+
+
+class Driven(NamedTuple):
+    """What came of it.
+
+    Attributes:
+        position: the end.
+        outcome: how it ended.
+        times: times of the rows.
+        rows: name -> one row a time.
+        happened: events passed.
+        blow_up_time: for `BLEW_UP`; else inf.
+    """
+
+    position: Position
+    outcome: Outcome
+    times: list[float]
+    rows: dict[str, Any]
+    happened: list[Happened]
+    blow_up_time: float
+
+
+OnChunk = Callable[["Drive"], None]
+
+
+class Drive:
+    """One run in the making; `advance` until `outcome` is not None."""
+
+    def __init__(self, task: Task, params: Params, t_start: float = 0.0) -> None:
+        _require(task, t_start)
+        self.task, self.flow = task, task.flow
+        self.began = time.monotonic()
+        params = self.flow.start(params)
+        functions = self.flow.functions
+        plateau = self.flow.plateau(params)
+        self.terminal = len(task.until.events)
+        every = (*task.until.events, *task.watch.events)
+        self.events = resolved(every, plateau)
+        self.stops = frozenset(e.resolved(plateau) for e in task.until.events)
+        keys = tuple((e.value, e.falling) for e in self.events)
+        self.system = system(functions, keys, task.observe, task.times is None)
+        self.times: list[float] = []
+        self.blocks: list[Any] = []
+        self.happened: list[Happened] = []
+        self.outcome: Outcome | None = None
+        self.blow_up_time = math.inf
+        self.due = 0
+        self.spoke = self.began
+        self._begin(params, t_start)
+
+    def _begin(self, params: Params, t_start: float) -> None:
+        flow, task = self.flow, self.task
+        with float64():
+            first = _first(flow.functions, self.keys, params, flow.data, self.levels)
+            speed, size, values, groups = jax.tree.map(np.asarray, first)
+        self.atol = task.settings.absolute(groups)
+        s = math.log1p(t_start) if task.log_time else t_start
+        rate = float(speed / size) * (1 + t_start if task.log_time else 1.0)
+        self.unit = _FIRST_STEP / rate if rate > 0 else 1.0
+        h = self.unit if rate > 0 else min(task.t_end - t_start, 1e300)
+        signs = np.array([_sign(e, float(v)) for e, v in zip(self.events, values, strict=True)])
+        self.position = Position(
+            s, h, params, 0.0, signs, _RUNAWAY * max(1.0, float(size)), np.zeros(0), 0, 0, 0, 0.0
+        )
+        self.position = self.position._replace(marks=self._marks(s))
+        self._save_one(t_start)
+        if not (math.isfinite(rate) and np.all(np.isfinite(self.blocks[-1]["loss"]))):
+            self.outcome = Outcome.NONFINITE
+        for e, v in zip(self.events, values, strict=True):
+            if e.lasting and v * -e.direction <= 0:
+                self._note(e, t_start)
+
+    @property
+    def keys(self) -> tuple[Any, ...]:
+        """The functions of the events, as `system` takes them."""
+        return tuple((e.value, e.falling) for e in self.events)
+
+    @property
+    def levels(self) -> Float[np.ndarray, " e"]:
+        """The level of every event."""
+        return np.array([e.level for e in self.events])
+
+    @property
+    def t(self) -> float:
+        """Present time, in the flow's clock."""
+        return math.expm1(self.position.s) if self.task.log_time else self.position.s
+
+    def _watched(self) -> Watched:
+        numbers = (self.levels, self.position.signs)
+        return Watched(
+            self.flow.data, *numbers, np.float64(self.position.runaway), np.float64(self.unit)
+        )  # type: ignore[arg-type]
+
+    def _moving(self) -> Moving:
+        return Moving(self.position.params, np.float64(self.position.dissipated))  # type: ignore[arg-type]
+
+    def _marks(self, s: float) -> Float[np.ndarray, " q"]:
+        if self.system.marks is None:
+            return np.zeros(1)
+        with float64():
+            return np.asarray(self.system.marks(jnp.asarray(s), self._moving(), self._watched()))
+
+    def _save_one(self, t: float) -> None:
+        with float64():
+            found = row(self.flow.functions, self.task.observe, self._moving(), self.flow.data)
+            self.blocks.append(jax.tree.map(lambda a: np.asarray(a)[None], found))
+        self.times.append(t)
+
+    def advance(self) -> None:
+        """One stretch of the compiled loop, and what the host makes of it."""
+        at, settings = self.position, self.task.settings
+        left = settings.max_steps - at.accepted - at.rejected
+        if left <= 0 or time.monotonic() - self.began + at.seconds > settings.time_limit:
+            self.outcome = Outcome.STEP_LIMIT if left <= 0 else Outcome.TIME_LIMIT
+            return
+        with float64():
+            carry = stretch(
+                self.system,
+                settings.method,
+                self.task.log_time,
+                self._watched(),
+                self._stops(min(left, settings.chunk)),
+                Tolerance(np.float64(settings.rtol), np.float64(self.atol)),  # type: ignore[arg-type]
+                np.float64(at.s),
+                self._moving(),
+                np.float64(at.h),
+                at.marks,
+            )
+            self._take(jax.tree.map(np.asarray, carry))
+
+    def _stops(self, steps: int) -> Stops:
+        clock = math.log1p if self.task.log_time else float
+        saves = np.full(SAVES, np.inf)
+        if self.task.times is not None:
+            coming = self.task.times[self.due : self.due + SAVES]
+            saves[: len(coming)] = [clock(t) for t in coming]
+        return Stops(np.float64(clock(self.task.t_end)), saves, np.int64(steps))  # type: ignore[arg-type]
+
+    def _take(self, carry: Carry) -> None:
+        """Book what a stretch did."""
+        at = self.position
+        self.position = at._replace(
+            s=float(carry.s),
+            h=float(carry.h),
+            params=carry.state.params,
+            dissipated=float(carry.state.dissipated),
+            marks=carry.marks,
+            accepted=at.accepted + int(carry.accepted),
+            rejected=at.rejected + int(carry.rejected),
+            landed=at.landed + int(carry.landed),
+        )
+        count = int(carry.saved)
+        self.due += int(carry.due)
+        if count:
+            moments = carry.moments[:count]
+            self.times.extend((np.expm1(moments) if self.task.log_time else moments).tolist())
+            self.blocks.append(jax.tree.map(lambda a: a[:count], carry.buffer))
+        self._judge(Status(int(carry.status)), int(carry.target))
+
+    def _judge(self, status: Status, target: int) -> None:
+        match status:
+            case Status.END:
+                self.outcome = Outcome.REACHED_T
+            case Status.EVENT if target < len(self.events):
+                self._passed(target)
+            case Status.EVENT:
+                self._settle(runaway(self.flow, self.position.params, self.t, asked=True))
+                level = self.position.runaway
+                self.position = self.position._replace(runaway=level * _RUNAWAY)
+            case Status.STEP_TOO_SMALL | Status.NONFINITE:
+                self._settle(runaway(self.flow, self.position.params, self.t, asked=False))
+                failed = Outcome.STIFF if status is Status.STEP_TOO_SMALL else Outcome.NONFINITE
+                self.outcome = self.outcome or failed
+            case _:
+                left = self.task.settings.max_steps - self.position.accepted
+                if self.task.t_end == math.inf:
+                    self._settle(standstill(self.flow, self.position.params, self.position.h, left))
+
+    def _settle(self, verdict: Verdict) -> None:
+        self.outcome, self.blow_up_time = verdict
+
+    def _passed(self, index: int) -> None:
+        """An event was landed on: note it if its direction is asked for, and turn its sign."""
+        event, signs = self.events[index], self.position.signs.copy()
+        if event.direction == 0 or signs[index] == -event.direction:
+            self._note(event, self.t, rising=bool(signs[index] < 0))
+        signs[index] = 0.0 if event.falling else -signs[index]
+        self.position = self.position._replace(signs=signs)
+
+    def _note(self, event: Event, t: float, rising: bool | None = None) -> None:
+        self.happened.append(
+            Happened(event.name, t, event.direction > 0 if rising is None else rising)
+        )
+        if event in self.stops:
+            self.outcome = Outcome.EVENT
+
+    def report(self, progress: Progress | None) -> None:
+        """Tell the progress callback, not too often while the run goes on."""
+        now = time.monotonic()
+        if progress and (self.outcome or now - self.spoke > _QUIET):
+            self.spoke = now
+            loss = self.flow.energy(self.position.params)
+            progress(self.t, math.log10(loss) if loss > 0 else -math.inf, self.outcome)
+
+    def result(self) -> Driven:
+        """What came of it; the end is the last row."""
+        if self.times[-1] < self.t:
+            self._save_one(self.t)
+        elapsed = time.monotonic() - self.began + self.position.seconds
+        rows = jax.tree.map(lambda *parts: np.concatenate(parts), *self.blocks)
+        return Driven(
+            self.position._replace(seconds=elapsed),
+            self.outcome or Outcome.REACHED_T,
+            self.times,
+            rows,
+            self.happened,
+            self.blow_up_time,
+        )
+
+    @property
+    def evaluations(self) -> int:
+        """Of the vector field."""
+        at = self.position
+        return (at.accepted + at.rejected + at.landed) * STAGES[self.task.settings.method]
+
+
+def drive(
+    task: Task,
+    params: Params,
+    t_start: float = 0.0,
+    *,
+    progress: Progress | None = None,
+    on_chunk: OnChunk | None = None,
+) -> Drive:
+    """Run a task from `params` to its end."""
+    run = Drive(task, params, t_start)
+    while run.outcome is None:
+        run.report(progress)
+        run.advance()
+        if on_chunk is not None:
+            on_chunk(run)
+    run.report(progress)
+    return run
+
+
+@partial(jax.jit, static_argnames=("functions", "keys"))
+def _first(
+    functions: Functions, keys: tuple[Any, ...], params: Params, data: Any, levels: Array
+) -> tuple[Array, Array, Array, Array]:
+    """Speed, size, values of the events and sizes of the groups at the start of a run."""
+    force = descent(functions, params, data)
+    # Unit direction first: at 1e-300 the squares of the entries are zero.
+    largest = jnp.max(jnp.stack([jnp.max(jnp.abs(a)) for a in jax.tree.leaves(params)]))
+    unit = jax.tree.map(lambda a: a / largest, (params, force))
+    size, speed = (jnp.sqrt(inner(tree, tree)) * largest for tree in unit)
+    at = snapshot(functions, params, data)
+    found = [value(at, levels[i]) for i, (value, _) in enumerate(keys)]
+    values = jnp.stack(found) if found else jnp.zeros(0)
+    return speed, size, values, functions.sizes(params)
+
+
+def _sign(event: Event, value: float) -> float:
+    """The sign with which the value is positive until it passes through zero; 0 if it is past."""
+    if event.lasting and value * -event.direction <= 0:
+        return 0.0
+    if value == 0:
+        return float(-event.direction or 1)
+    return math.copysign(1.0, value)
+
+
+def _require(task: Task, t_start: float) -> None:
+    if math.isinf(task.t_end):
+        if not task.until.events:
+            raise ParameterError(
+                "the run has neither a final time nor an event to end it",
+                expected="t_end, or until=..., or both",
+                fix="until=ft.loss_below(...), or t_end=100.0",
+            )
+        if task.log_time:
+            raise ParameterError(
+                "logarithmic time without a final time",
+                expected="a finite t_end with log_time",
+                fix="give t_end, for example 1e12",
+            )
+        require_span(t_start, t_start + 1)
+    else:
+        require_span(t_start, task.t_end)

@@ -1,0 +1,215 @@
+r"""A smooth gradient flow as functions and data, in plain coordinates.
+
+$$ \dot\theta = -\nabla L(\theta), \qquad \dot E = |\nabla L(\theta)|^2 , $$
+
+$E$ the loss dissipated so far: along the exact flow $L + E$ does not change, which every run
+checks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from flowtheory.clock import REFERENCE, Clock
+from flowtheory.errors import DataError
+from flowtheory.flow.groups import row_sizes
+from flowtheory.flow.loop import System
+from flowtheory.flow.until import Event, Snapshot, norm
+from flowtheory.precision import as_float64, float64
+
+Params = Any
+"""Parameter arrays, usually a dictionary by name."""
+
+Arrays = Mapping[str, Any]
+Observe = Callable[[Any, Any], Mapping[str, Array]]
+
+_PER_UNIT = 16.0
+"""Rows a unit of ln L and ln |theta|; with 16 a decade in time, plateaus and drops are resolved."""
+
+
+class Functions(NamedTuple):
+    """A network and its loss as JAX functions; hashable, and static in every compiled loop.
+
+    Attributes:
+        energy: (params, data) -> L, in the clock's reduction.
+        outputs: (params, data) -> f.
+        sizes: (params) -> one norm per group of entries that share a tolerance.
+        invariants: (params) -> quantities that the exact flow conserves, by name.
+    """
+
+    energy: Callable[[Params, Any], Float[Array, ""]]
+    outputs: Callable[[Params, Any], Array]
+    sizes: Callable[[Params], Float[Array, " g"]] = row_sizes
+    invariants: Callable[[Params], Mapping[str, Array]] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class SmoothFlow:
+    """The gradient flow of a smooth network on data.
+
+    Attributes:
+        functions: network and loss.
+        data: arrays by name that `functions` take.
+        clock: the loss's reduction and slope.
+
+    Raises:
+        DataError: data that are not finite.
+    """
+
+    functions: Functions
+    data: Arrays
+    clock: Clock = REFERENCE
+
+    def __post_init__(self) -> None:
+        data = {name: as_float64(array, name) for name, array in self.data.items()}
+        object.__setattr__(self, "data", data)
+
+    def start(self, params: Params) -> Params:
+        """Checked parameters, float64.
+
+        Raises:
+            DataError: values that are not finite, or all zero.
+        """
+        params = jax.tree.map(lambda a: as_float64(a, "params"), params)
+        if not any(np.any(a) for a in jax.tree.leaves(params)):
+            raise DataError(
+                "all parameters are zero",
+                expected="a start with at least one nonzero entry",
+                fix="zero is a stationary point of the flow: start at a scale eps > 0",
+            )
+        return params
+
+    def energy(self, params: Params) -> float:
+        """The loss at `params`."""
+        with float64():
+            return float(self.functions.energy(params, self.data))
+
+    def vector_field(self, params: Params) -> Params:
+        r"""$-\nabla L$ at `params`, NumPy arrays."""
+        with float64():
+            return jax.tree.map(np.asarray, descent(self.functions, params, self.data))
+
+    def plateau(self, params: Params) -> float:
+        r"""The loss at $\theta = 0$, the level of the first plateau."""
+        return self.energy(jax.tree.map(np.zeros_like, params))
+
+
+class Moving(NamedTuple):
+    """The state of a run.
+
+    Attributes:
+        params: the parameters.
+        dissipated: the integral of |grad L|^2 so far.
+    """
+
+    params: Params
+    dissipated: Float[Array, ""]
+
+
+class Watched(NamedTuple):
+    """What the system of a run takes as `args`.
+
+    Attributes:
+        data: arrays by name.
+        levels: one number an event.
+        signs: +1 or -1 an event: the sign with which its value is positive before it; 0 to ignore.
+        runaway: the norm at which the host is asked whether the flow blows up.
+        unit: the time below which rows are not dense in log t.
+    """
+
+    data: Any
+    levels: Float[Array, " e"]
+    signs: Float[Array, " e"]
+    runaway: Float[Array, ""]
+    unit: Float[Array, ""]
+
+
+def descent(functions: Functions, params: Params, data: Any) -> Params:
+    r"""$-\nabla L$ by reverse-mode differentiation."""
+    return jax.tree.map(jnp.negative, jax.grad(functions.energy)(params, data))
+
+
+def snapshot(functions: Functions, params: Params, data: Any) -> Snapshot:
+    """What an event may look at."""
+    return Snapshot(params, functions.outputs(params, data), functions.energy(params, data), data)
+
+
+@lru_cache(maxsize=256)
+def system(
+    functions: Functions, events: tuple[tuple[Any, bool], ...], observe: Observe | None, dense: bool
+) -> System:
+    """The flow in plain coordinates, for the compiled loop.
+
+    Args:
+        functions: network and loss.
+        events: (value, falling) of every event; those looked at inside a step first.
+        observe: what to save beside the loss and the norm.
+        dense: whether to save by change, not only at given times.
+    """
+    inside = [value for value, falling in events if not falling]
+    once = [value for value, falling in events if falling]
+
+    def rate(state: Moving, args: Watched) -> Moving:
+        force = descent(functions, state.params, args.data)
+        power = sum(jnp.sum(a**2) for a in jax.tree.leaves(force))
+        return Moving(force, jnp.asarray(power))
+
+    def values(chosen: list[Any], state: Moving, args: Watched, first: int) -> Array:
+        at = snapshot(functions, state.params, args.data)
+        found = [value(at, args.levels[first + i]) for i, value in enumerate(chosen)]
+        signs = args.signs[first : first + len(chosen)]
+        return jnp.where(signs == 0, 1.0, signs * jnp.stack(found))
+
+    def levels(state: Moving, args: Watched) -> Array:
+        return values(inside, state, args, 0)
+
+    def falling(state: Moving, args: Watched) -> Array:
+        runaway = 1 - norm(state.params) / args.runaway
+        if not once:
+            return runaway[None]
+        return jnp.append(values(once, state, args, len(inside)), runaway)
+
+    def marks(s: Array, state: Moving, args: Watched) -> Array:
+        loss = functions.energy(state.params, args.data)
+        logs = jnp.stack(
+            [jnp.log(loss), jnp.log(norm(state.params)), jnp.log1p(s / args.unit) * 0.5]
+        )
+        return _PER_UNIT * jnp.where(jnp.isfinite(logs), logs, 0.0)
+
+    def record(state: Moving, args: Watched) -> dict[str, Any]:
+        return row(functions, observe, state, args.data)
+
+    return System(
+        rate,
+        lambda state: functions.sizes(state.params),
+        levels if inside else None,
+        falling,
+        marks if dense else None,
+        record,
+    )
+
+
+def row(functions: Functions, observe: Observe | None, state: Moving, data: Any) -> dict[str, Any]:
+    """What is saved of a state."""
+    own = observe(state.params, data) if observe else {}
+    kept = functions.invariants(state.params) if functions.invariants else {}
+    return {
+        **own,
+        "loss": functions.energy(state.params, data),
+        "norm": norm(state.params),
+        "dissipated": state.dissipated,
+        "invariants": dict(kept),
+    }
+
+
+def resolved(events: tuple[Event, ...], plateau: float) -> tuple[Event, ...]:
+    """The events with their levels in numbers, those looked at inside a step first."""
+    return tuple(sorted((e.resolved(plateau) for e in events), key=lambda e: e.falling))
