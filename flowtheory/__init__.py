@@ -7,6 +7,11 @@ from flowtheory.outcome import Outcome as Outcome
 from flowtheory.precision import float64 as float64
 
 if TYPE_CHECKING:
+    from flowtheory.engine.gradient_flow import GradientFlow as GradientFlow
+    from flowtheory.flow.until import event as event
+    from flowtheory.flow.until import loss_below as loss_below
+    from flowtheory.flow.until import norm_above as norm_above
+    from flowtheory.flow.until import plateau_left as plateau_left
     from flowtheory.lower.leading import LoweredFlow as LoweredFlow
     from flowtheory.lower.leading import effective_flow_at
     from flowtheory.lower.leading import vector_field as vector_field
@@ -18,6 +23,11 @@ if TYPE_CHECKING:
 
 # SymPy and JAX are loaded when they are first needed: the command line must answer at once.
 _LAZY = {
+    "GradientFlow": ("flowtheory.engine.gradient_flow", "GradientFlow"),
+    "event": ("flowtheory.flow.until", "event"),
+    "loss_below": ("flowtheory.flow.until", "loss_below"),
+    "norm_above": ("flowtheory.flow.until", "norm_above"),
+    "plateau_left": ("flowtheory.flow.until", "plateau_left"),
     "LoweredFlow": ("flowtheory.lower.leading", "LoweredFlow"),
     "effective_flow": ("flowtheory.lower.leading", "effective_flow_at"),
     "vector_field": ("flowtheory.lower.leading", "vector_field"),

@@ -21,6 +21,7 @@ FLOORS = (
     {"lower"},
     {"laws"},
     {"plot"},
+    {"engine"},
     {"report"},
     {"cli"},
     {"testing"},

@@ -63,27 +63,32 @@ def runaway(flow: SmoothFlow, params: Params, t: float, *, asked: bool) -> Verdi
     return Verdict(Outcome.BLEW_UP, t + size / ((degree - 2) * growth))
 
 
-def standstill(flow: SmoothFlow, params: Params, h: float, left: int) -> Verdict:
-    r"""Whether the steps that are left cannot move the state any more.
+def standstill(
+    flow: SmoothFlow, params: Params, reach: float, target: float | None = None
+) -> Verdict:
+    r"""Whether the time that is left cannot bring the flow to where it is waited for.
 
-    At the present speed they would not move it by `_STILL` of its norm. If the Hessian has a
-    negative eigenvalue $-\lambda$, what little speed there is may grow like $e^{\lambda t}$: the
-    run goes on if that suffices, and is stuck at a saddle if not.
+    At the present speed the state would not move by `_STILL` of its norm, or the loss (which falls
+    by $|\nabla L|^2$ a unit of time) not fall to `target`. If the Hessian has a negative eigenvalue
+    $-\lambda$, what little speed there is may grow like $e^{\lambda t}$: the run goes on if that
+    suffices, and is stuck at a saddle if not.
 
     Args:
         flow: the flow.
         params: where it is.
-        h: present step length.
-        left: steps that are left.
+        reach: time that the steps left would cover at the present step length.
+        target: the loss that is waited for, if it is one.
     """
     with float64():
-        speed, size = map(float, _speed(flow.functions, params, flow.data))
-    if speed * h * left > _STILL * size:
+        speed, size, power, loss = map(float, _speed(flow.functions, params, flow.data))
+    still = speed * reach <= _STILL * size
+    far = target is not None and loss - power * reach > target
+    if not (still or far):
         return GO_ON
     rate = escape_rate(flow, params)
-    if rate * h * left < 1:
+    if rate * reach < 1:
         return Verdict(Outcome.CONVERGED)
-    grown = math.log(speed / (rate * size)) + rate * h * left if speed > 0 else -math.inf
+    grown = math.log(speed / (rate * size)) + rate * reach if speed > 0 else -math.inf
     return GO_ON if grown > 0 else Verdict(Outcome.STALLED)
 
 
@@ -124,5 +129,7 @@ def _product(functions: Functions, params: Params, data: Any, v: Params) -> Para
 
 
 @partial(jax.jit, static_argnames=("functions",))
-def _speed(functions: Functions, params: Params, data: Any) -> tuple[Array, Array]:
-    return norm(descent(functions, params, data)), norm(params)
+def _speed(functions: Functions, params: Params, data: Any) -> tuple[Array, ...]:
+    force = descent(functions, params, data)
+    power = sum(jnp.sum(a**2) for a in jax.tree.leaves(force))
+    return norm(force), norm(params), jnp.asarray(power), functions.energy(params, data)

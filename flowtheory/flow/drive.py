@@ -45,6 +45,7 @@ from flowtheory.precision import float64
 
 _FIRST_STEP = 1e-2
 _RUNAWAY = 1e4
+_PATIENCE = 2000  # steps between two looks at the Hessian
 _QUIET = 0.1  # seconds between two calls of a progress callback
 
 
@@ -146,8 +147,10 @@ class Drive:
         self.happened: list[Happened] = []
         self.outcome: Outcome | None = None
         self.blow_up_time = math.inf
-        self.due = 0
+        self.due = self.looked = 0
         self.spoke = self.began
+        with float64():
+            self.kept = jax.tree.map(np.asarray, dict(functions.conserved(params)))
         self._begin(params, t_start)
 
     def _begin(self, params: Params, t_start: float) -> None:
@@ -188,10 +191,8 @@ class Drive:
         return math.expm1(self.position.s) if self.task.log_time else self.position.s
 
     def _watched(self) -> Watched:
-        numbers = (self.levels, self.position.signs)
-        return Watched(
-            self.flow.data, *numbers, np.float64(self.position.runaway), np.float64(self.unit)
-        )  # type: ignore[arg-type]
+        numbers = (self.levels, self.position.signs, self.position.runaway, self.unit)
+        return Watched(self.flow.data, self.kept, *map(np.float64, numbers))  # type: ignore[arg-type]
 
     def _moving(self) -> Moving:
         return Moving(self.position.params, np.float64(self.position.dissipated))  # type: ignore[arg-type]
@@ -204,7 +205,7 @@ class Drive:
 
     def _save_one(self, t: float) -> None:
         with float64():
-            found = row(self.flow.functions, self.task.observe, self._moving(), self.flow.data)
+            found = row(self.flow.functions, self.task.observe, self._moving(), self._watched())
             self.blocks.append(jax.tree.map(lambda a: np.asarray(a)[None], found))
         self.times.append(t)
 
@@ -274,9 +275,17 @@ class Drive:
                 failed = Outcome.STIFF if status is Status.STEP_TOO_SMALL else Outcome.NONFINITE
                 self.outcome = self.outcome or failed
             case _:
-                left = self.task.settings.max_steps - self.position.accepted
-                if self.task.t_end == math.inf:
-                    self._settle(standstill(self.flow, self.position.params, self.position.h, left))
+                self._look_around()
+
+    def _look_around(self) -> None:
+        """Now and then: whether what is waited for can still happen within the budget."""
+        steps = self.position.accepted
+        if math.isfinite(self.task.t_end) or steps - self.looked < _PATIENCE:
+            return
+        self.looked = steps
+        reach = self.position.h * (self.task.settings.max_steps - steps)
+        levels = Until(tuple(self.stops)).loss
+        self._settle(standstill(self.flow, self.position.params, reach, levels))
 
     def _settle(self, verdict: Verdict) -> None:
         self.outcome, self.blow_up_time = verdict

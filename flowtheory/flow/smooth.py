@@ -50,6 +50,10 @@ class Functions(NamedTuple):
     sizes: Callable[[Params], Float[Array, " g"]] = row_sizes
     invariants: Callable[[Params], Mapping[str, Array]] | None = None
 
+    def conserved(self, params: Params) -> Mapping[str, Array]:
+        """The conserved quantities, none if none is known."""
+        return self.invariants(params) if self.invariants else {}
+
 
 @dataclass(frozen=True, eq=False)
 class SmoothFlow:
@@ -119,6 +123,7 @@ class Watched(NamedTuple):
 
     Attributes:
         data: arrays by name.
+        kept: conserved quantities at the start.
         levels: one number an event.
         signs: +1 or -1 an event: the sign with which its value is positive before it; 0 to ignore.
         runaway: the norm at which the host is asked whether the flow blows up.
@@ -126,6 +131,7 @@ class Watched(NamedTuple):
     """
 
     data: Any
+    kept: Mapping[str, Array]
     levels: Float[Array, " e"]
     signs: Float[Array, " e"]
     runaway: Float[Array, ""]
@@ -185,7 +191,7 @@ def system(
         return _PER_UNIT * jnp.where(jnp.isfinite(logs), logs, 0.0)
 
     def record(state: Moving, args: Watched) -> dict[str, Any]:
-        return row(functions, observe, state, args.data)
+        return row(functions, observe, state, args)
 
     return System(
         rate,
@@ -197,16 +203,22 @@ def system(
     )
 
 
-def row(functions: Functions, observe: Observe | None, state: Moving, data: Any) -> dict[str, Any]:
-    """What is saved of a state."""
-    own = observe(state.params, data) if observe else {}
-    kept = functions.invariants(state.params) if functions.invariants else {}
+def row(
+    functions: Functions, observe: Observe | None, state: Moving, args: Watched
+) -> dict[str, Any]:
+    """What is saved of a state; `drift` of a conserved quantity in units of the squared norm."""
+    size = norm(state.params)
+    unit = jnp.where(size > 0, size, 1.0)
+
+    def drift(now: Array, start: Array) -> Array:
+        return jnp.max(jnp.abs((now - start) / unit)) / unit
+
     return {
-        **own,
-        "loss": functions.energy(state.params, data),
-        "norm": norm(state.params),
+        **(observe(state.params, args.data) if observe else {}),
+        "loss": functions.energy(state.params, args.data),
+        "norm": size,
         "dissipated": state.dissipated,
-        "invariants": dict(kept),
+        "drift": jax.tree.map(drift, dict(functions.conserved(state.params)), dict(args.kept)),
     }
 
 

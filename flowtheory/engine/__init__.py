@@ -1,0 +1,3 @@
+"""The public face of integration: a network and data in, a checked run out."""
+
+from flowtheory.engine.gradient_flow import GradientFlow as GradientFlow
