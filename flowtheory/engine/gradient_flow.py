@@ -15,7 +15,9 @@ import numpy as np
 from jaxtyping import Float
 
 from flowtheory.clock import Clock, Reduction
+from flowtheory.engine.join import joined, may_skip
 from flowtheory.engine.observables import DEFAULT, observe, split
+from flowtheory.engine.plateau import SMALL, HandOver, hand_over, largest_entry, lead
 from flowtheory.errors import DataError, ParameterError
 from flowtheory.flow.descend import DEFAULT as SETTINGS
 from flowtheory.flow.descend import descend
@@ -143,6 +145,7 @@ class GradientFlow:
         atol: float | None = None,
         log_time: bool = False,
         estimate: bool = True,
+        skip: bool = True,
         settings: Settings | None = None,
         progress: Progress | None = None,
     ) -> Run:
@@ -162,6 +165,8 @@ class GradientFlow:
             atol: absolute tolerance; by default far below the smallest neuron of the start.
             log_time: integrate in log(1 + t).
             estimate: whether to make the second, coarser run that gives `Run.error_estimate`.
+            skip: whether a small start may be carried through the first plateau by the leading
+                flow, with its error added to the estimate; without, it is integrated.
             settings: method and budgets besides.
             progress: called now and then with (t, log10 loss, outcome so far).
 
@@ -170,20 +175,35 @@ class GradientFlow:
             ParameterError: times or tolerances that make no sense.
         """
         names, own = split(save)
-        return descend(
+        params = self._checked(params)
+        settings = replace(settings or SETTINGS, rtol=rtol, atol=atol)
+        saved = observe(self._smooth.functions, names, own)
+        ahead = None
+        if skip and times is None and not log_time and may_skip(until | watch):
+            ahead = self._hand_over(params, rtol, t_end - t_start)
+        run = descend(
             self._smooth,
-            self._checked(params),
+            params if ahead is None else ahead.params,
             t_end,
-            t_start=t_start,
+            t_start=t_start if ahead is None else t_start + ahead.time,
+            dissipated=0.0 if ahead is None else ahead.dissipated,
             until=until,
             watch=watch,
             times=times,
-            observe=observe(self._smooth.functions, names, own),
+            observe=saved,
             log_time=log_time,
-            settings=replace(settings or SETTINGS, rtol=rtol, atol=atol),
+            settings=settings,
             estimate=estimate,
             progress=progress,
         )
+        return run if ahead is None else joined(self._smooth, saved, params, t_start, ahead, run)
+
+    def _hand_over(self, params: Params, rtol: float, span: float) -> HandOver | None:
+        """The end of the first plateau, if the leading flow can carry the start there."""
+        if largest_entry(params) > SMALL:
+            return None
+        leading = lead(self.network, self.loss, self.clock.reduction)
+        return leading and hand_over(leading, self._smooth, params, rtol, 0.999 * span)
 
     def _checked(self, params: Params) -> Params:
         """`params` as float64 arrays of the right shapes."""

@@ -38,6 +38,7 @@ def descend(
     t_end: float = math.inf,
     *,
     t_start: float = 0.0,
+    dissipated: float = 0.0,
     until: Until = NEVER,
     watch: Until = NEVER,
     times: Float[np.ndarray, " k"] | None = None,
@@ -55,6 +56,7 @@ def descend(
         params: parameters at `t_start`.
         t_end: final time; may be left out if `until` ends the run.
         t_start: time of `params`.
+        dissipated: loss dissipated before `t_start`.
         until: events that end the run.
         watch: events that are noted in `Run.events` while the run goes on.
         times: times to save at; by default a row is saved whenever the loss, the norm or (in a
@@ -76,7 +78,7 @@ def descend(
     """
     given = None if times is None or math.isinf(t_end) else save_times(times, t_start, t_end)
     task = Task(flow, t_end, until, watch, given, observe, log_time, settings)
-    made = drive(task, params, t_start, progress=progress, on_chunk=on_chunk)
+    made = drive(task, params, t_start, dissipated, progress=progress, on_chunk=on_chunk)
     return finish(made, _second(task, made, params, t_start) if estimate else None)
 
 

@@ -129,7 +129,9 @@ OnChunk = Callable[["Drive"], None]
 class Drive:
     """One run in the making; `advance` until `outcome` is not None."""
 
-    def __init__(self, task: Task, params: Params, t_start: float = 0.0) -> None:
+    def __init__(
+        self, task: Task, params: Params, t_start: float = 0.0, dissipated: float = 0.0
+    ) -> None:
         _require(task, t_start)
         self.task, self.flow = task, task.flow
         self.began = time.monotonic()
@@ -151,26 +153,40 @@ class Drive:
         self.spoke = self.began
         with float64():
             self.kept = jax.tree.map(np.asarray, dict(functions.conserved(params)))
-        self._begin(params, t_start)
+        self._begin(params, t_start, dissipated)
 
-    def _begin(self, params: Params, t_start: float) -> None:
+    def _begin(self, params: Params, t_start: float, dissipated: float) -> None:
         flow, task = self.flow, self.task
         with float64():
             first = _first(flow.functions, self.keys, params, flow.data, self.levels)
             speed, size, values, groups = jax.tree.map(np.asarray, first)
         self.atol = task.settings.absolute(groups)
-        s = math.log1p(t_start) if task.log_time else t_start
+        # From 0 on: at t = 1e99 a step of order one is below the resolution of the time.
+        self.origin = 0.0 if task.log_time else t_start
+        s = math.log1p(t_start) if task.log_time else 0.0
         rate = float(speed / size) * (1 + t_start if task.log_time else 1.0)
         self.unit = _FIRST_STEP / rate if rate > 0 else 1.0
         h = self.unit if rate > 0 else min(task.t_end - t_start, 1e300)
         signs = np.array([_sign(e, float(v)) for e, v in zip(self.events, values, strict=True)])
         self.position = Position(
-            s, h, params, 0.0, signs, _RUNAWAY * max(1.0, float(size)), np.zeros(0), 0, 0, 0, 0.0
+            s=s,
+            h=h,
+            params=params,
+            dissipated=dissipated,
+            signs=signs,
+            runaway=_RUNAWAY * max(1.0, float(size)),
+            marks=np.zeros(0),
+            accepted=0,
+            rejected=0,
+            landed=0,
+            seconds=0.0,
         )
         self.position = self.position._replace(marks=self._marks(s))
         self._save_one(t_start)
         if not (math.isfinite(rate) and np.all(np.isfinite(self.blocks[-1]["loss"]))):
             self.outcome = Outcome.NONFINITE
+        elif rate == 0 and math.isinf(task.t_end):
+            self.outcome = Outcome.STALLED
         for e, v in zip(self.events, values, strict=True):
             if e.lasting and v * -e.direction <= 0:
                 self._note(e, t_start)
@@ -188,7 +204,13 @@ class Drive:
     @property
     def t(self) -> float:
         """Present time, in the flow's clock."""
-        return math.expm1(self.position.s) if self.task.log_time else self.position.s
+        return self._to_t(self.position.s)
+
+    def _to_t(self, s: float) -> float:
+        return math.expm1(s) if self.task.log_time else self.origin + s
+
+    def _to_s(self, t: float) -> float:
+        return math.log1p(t) if self.task.log_time else t - self.origin
 
     def _watched(self) -> Watched:
         numbers = (self.levels, self.position.signs, self.position.runaway, self.unit)
@@ -208,6 +230,7 @@ class Drive:
             found = row(self.flow.functions, self.task.observe, self._moving(), self._watched())
             self.blocks.append(jax.tree.map(lambda a: np.asarray(a)[None], found))
         self.times.append(t)
+        self.saved_at = self.position.s
 
     def advance(self) -> None:
         """One stretch of the compiled loop, and what the host makes of it."""
@@ -232,12 +255,11 @@ class Drive:
             self._take(jax.tree.map(np.asarray, carry))
 
     def _stops(self, steps: int) -> Stops:
-        clock = math.log1p if self.task.log_time else float
         saves = np.full(SAVES, np.inf)
         if self.task.times is not None:
             coming = self.task.times[self.due : self.due + SAVES]
-            saves[: len(coming)] = [clock(t) for t in coming]
-        return Stops(np.float64(clock(self.task.t_end)), saves, np.int64(steps))  # type: ignore[arg-type]
+            saves[: len(coming)] = [self._to_s(t) for t in coming]
+        return Stops(np.float64(self._to_s(self.task.t_end)), saves, np.int64(steps))  # type: ignore[arg-type]
 
     def _take(self, carry: Carry) -> None:
         """Book what a stretch did."""
@@ -255,9 +277,9 @@ class Drive:
         count = int(carry.saved)
         self.due += int(carry.due)
         if count:
-            moments = carry.moments[:count]
-            self.times.extend((np.expm1(moments) if self.task.log_time else moments).tolist())
+            self.times.extend(map(self._to_t, carry.moments[:count].tolist()))
             self.blocks.append(jax.tree.map(lambda a: a[:count], carry.buffer))
+            self.saved_at = float(carry.moments[count - 1])
         self._judge(Status(int(carry.status)), int(carry.target))
 
     def _judge(self, status: Status, target: int) -> None:
@@ -315,7 +337,7 @@ class Drive:
 
     def result(self) -> Driven:
         """What came of it; the end is the last row."""
-        if self.times[-1] < self.t:
+        if self.saved_at < self.position.s:
             self._save_one(self.t)
         elapsed = time.monotonic() - self.began + self.position.seconds
         rows = jax.tree.map(lambda *parts: np.concatenate(parts), *self.blocks)
@@ -339,12 +361,13 @@ def drive(
     task: Task,
     params: Params,
     t_start: float = 0.0,
+    dissipated: float = 0.0,
     *,
     progress: Progress | None = None,
     on_chunk: OnChunk | None = None,
 ) -> Drive:
     """Run a task from `params` to its end."""
-    run = Drive(task, params, t_start)
+    run = Drive(task, params, t_start, dissipated)
     while run.outcome is None:
         run.report(progress)
         run.advance()
@@ -393,6 +416,7 @@ def _require(task: Task, t_start: float) -> None:
                 expected="a finite t_end with log_time",
                 fix="give t_end, for example 1e12",
             )
-        require_span(t_start, t_start + 1)
+        if not (math.isfinite(t_start) and t_start >= 0):
+            require_span(t_start, math.inf)
     else:
         require_span(t_start, task.t_end)

@@ -22,7 +22,7 @@ from flowtheory.flow.blowup import (
     require_positive,
     run_error,
 )
-from flowtheory.flow.coordinates import SundmanFlow, Tree, Units, to_polar
+from flowtheory.flow.coordinates import Polar, SundmanFlow, Tree, Units, to_polar
 from flowtheory.flow.integrate import STAGES, SmoothEnd, solve_smooth
 from flowtheory.outcome import Outcome
 
@@ -30,6 +30,7 @@ LONGEST_GAIN = 12.0
 """Up to here a growth is landed on; beyond, the closed end is exact to roundoff."""
 
 _CLOSED_GAIN = 10.0
+_STEPS = 4096
 
 
 class Growth(NamedTuple):
@@ -105,6 +106,42 @@ def time_of_growth(
         return Growth(outcome, Interval(math.inf, times[0], math.inf), unit, cost)
     error = run_error(times[0], times[1], runs[0].steps)
     return Growth(outcome, Interval(times[0], times[0] - error, times[0] + error), unit, cost)
+
+
+class Grown(NamedTuple):
+    r"""Where a flow is when it has grown.
+
+    Attributes:
+        time: in units of $|\theta(0)|^{-(k-2)}$; inf if it does not grow so far.
+        error: of the time, from a second run at a hundredth of the tolerance.
+        state: the parameters.
+    """
+
+    time: float
+    error: float
+    state: Polar
+
+
+def grown(
+    flow: SundmanFlow, start: Tree, log_growth: float, args: Any = None, *, rtol: float = RTOL
+) -> Grown:
+    r"""The time and the state when $|\theta|$ is $e^g$ times the start's, $g$ = `log_growth`."""
+    polar = to_polar(start)
+    speed = force(flow, polar.direction, args)[0]
+    if not (math.isfinite(speed) and speed > 0):
+        return Grown(math.inf, math.nan, polar)
+    units = Units(args, np.float64(speed), np.float64(log_growth), np.float64(0.0))
+    runs = [
+        _landed(flow, polar.direction, units, tolerance, HORIZON, _STEPS)
+        for tolerance in (rtol, finer(rtol))
+    ]
+    if not all(run.outcome.ok for run in runs):
+        return Grown(math.inf, math.nan, polar)
+    times = [float(run.state.time) / speed for run in runs]
+    error = run_error(times[0], times[1], runs[0].steps)
+    end = runs[1].state
+    state = Polar(to_polar(end.xi).direction, polar.log_norm + float(end.gain))
+    return Grown(times[1], error, state)
 
 
 def _landed(
