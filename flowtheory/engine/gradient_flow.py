@@ -26,6 +26,7 @@ from flowtheory.flow.run import Run
 from flowtheory.flow.settings import Settings
 from flowtheory.flow.smooth import SmoothFlow
 from flowtheory.flow.until import NEVER, Until
+from flowtheory.lower.own_function import function_flow
 from flowtheory.lower.smooth import free_widths, loss_clock, parameter_shapes, smooth_functions
 from flowtheory.precision import as_float64
 from flowtheory.symbolic.expression import Expr
@@ -36,6 +37,7 @@ WIDTH = 100
 """Neurons of a hidden layer whose width is not given."""
 
 Params = dict[str, Any]
+NetworkFunction = Callable[[Any, Any], Any]
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -43,13 +45,13 @@ class GradientFlow:
     r"""The exact gradient flow $\dot\theta = -\nabla L(\theta)$ of a network on data.
 
     Attributes:
-        network: the network, in index notation.
+        network: the network in index notation, or a JAX function (params, x) -> f.
         loss: the loss of one sample.
         data: arrays by name: `x`, `y`, and the constants of the network.
         clock: reduction of the loss over samples, and its slope at zero output.
     """
 
-    network: Network
+    network: Network | NetworkFunction
     loss: Loss
     data: Mapping[str, np.ndarray]
     clock: Clock
@@ -57,7 +59,7 @@ class GradientFlow:
 
     def __init__(
         self,
-        network: Network,
+        network: Network | NetworkFunction,
         loss: str | Expr | Loss = "mse",
         *,
         reduction: Reduction | None = None,
@@ -66,7 +68,8 @@ class GradientFlow:
         """Put a network, a loss and data together.
 
         Args:
-            network: any network of the symbolic layer.
+            network: any network of the symbolic layer, or a JAX function of (params, x) that
+                returns the outputs f, of shape (n,) or (n, C); define it at module level.
             loss: a loss, the name of one, or an expression in y and f.
             reduction: "sum" or "mean" over samples; by default that of the loss.
             **data: arrays by name, such as x of shape (n, D) and y of shape (n,).
@@ -77,13 +80,17 @@ class GradientFlow:
             ParameterError: the network has symbols without a value.
         """
         found = find_loss(loss)
-        _require_numbers(network)
         reduction = reduction or found.reduction
         arrays = {name: as_float64(value, name) for name, value in data.items()}
-        _require_known(network, arrays)
-        functions = smooth_functions(network, found, reduction)
+        if isinstance(network, Network):
+            _require_numbers(network)
+            _require_known(network, arrays)
+            functions = smooth_functions(network, found, reduction)
+            parameter_shapes(network, arrays, dict.fromkeys(free_widths(network), 1))
+        else:
+            _require_function(network, arrays)
+            functions = function_flow(network, found, reduction, arrays["y"].ndim > 1)
         smooth = SmoothFlow(functions, arrays, loss_clock(found, reduction))
-        parameter_shapes(network, arrays, dict.fromkeys(free_widths(network), 1))
         for name, value in (
             ("network", network),
             ("loss", found),
@@ -109,6 +116,12 @@ class GradientFlow:
         Raises:
             ParameterError: a scale or a width that is not positive, or an unknown name.
         """
+        if not isinstance(self.network, Network):
+            raise ParameterError(
+                "the shapes of the parameters of a JAX function are not known",
+                expected="a network of the symbolic layer",
+                fix="make the start yourself: arrays in any nesting of dictionaries",
+            )
         names = free_widths(self.network)
         widths = dict(width) if isinstance(width, Mapping) else dict.fromkeys(names, width)
         _require_widths(widths)
@@ -200,13 +213,15 @@ class GradientFlow:
 
     def _hand_over(self, params: Params, rtol: float, span: float) -> HandOver | None:
         """The end of the first plateau, if the leading flow can carry the start there."""
-        if largest_entry(params) > SMALL:
+        if not isinstance(self.network, Network) or largest_entry(params) > SMALL:
             return None
         leading = lead(self.network, self.loss, self.clock.reduction)
         return leading and hand_over(leading, self._smooth, params, rtol, 0.999 * span)
 
     def _checked(self, params: Params) -> Params:
         """`params` as float64 arrays of the right shapes."""
+        if not isinstance(self.network, Network):
+            return self._smooth.start(params)
         names = tuple(map(str, self.network.bases))
         if not isinstance(params, Mapping) or set(params) != set(names):
             seen = sorted(params) if isinstance(params, Mapping) else type(params).__name__
@@ -278,6 +293,22 @@ def _require_numbers(network: Network) -> None:
             f"{network.name} has the symbol {', '.join(map(str, network.symbols))}",
             expected="a network whose only unknowns are its parameters",
             fix="give the slope as a number, for example 'leaky_relu(0.1)'",
+        )
+
+
+def _require_function(network: Any, arrays: Mapping[str, np.ndarray]) -> None:
+    if not callable(network):
+        raise ParameterError(
+            f"the network is {network!r}",
+            expected="a network such as ft.fully_connected(2, 'tanh'), or a JAX function",
+            fix="ft.network('fully-connected', layers=2, activation='tanh')",
+        )
+    if set(arrays) != {"x", "y"} or len(arrays["x"]) != len(arrays["y"]):
+        shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+        raise DataError(
+            f"the data are {shapes or 'none'}",
+            expected="x and y with one row a sample",
+            fix="GradientFlow(function, loss, x=x, y=y)",
         )
 
 

@@ -23,6 +23,8 @@ from flowtheory.precision import float64
 _SUPERLINEAR = 0.05
 _STILL = 1e-3
 _GREW = 1e3
+_DECAYED = 1e-9  # the absolute tolerance holds a decayed state at about 1e-11
+_NOISE = 1e-13
 
 
 class Verdict(NamedTuple):
@@ -64,50 +66,62 @@ def runaway(flow: SmoothFlow, params: Params, t: float, *, asked: bool) -> Verdi
 
 
 def standstill(
-    flow: SmoothFlow, params: Params, reach: float, target: float | None = None
+    flow: SmoothFlow,
+    params: Params,
+    reach: float,
+    target: float | None = None,
+    size_before: float = 0.0,
 ) -> Verdict:
     r"""Whether the time that is left cannot bring the flow to where it is waited for.
 
     At the present speed the state would not move by `_STILL` of its norm, or the loss (which falls
-    by $|\nabla L|^2$ a unit of time) not fall to `target`. If the Hessian has a negative eigenvalue
-    $-\lambda$, what little speed there is may grow like $e^{\lambda t}$: the run goes on if that
-    suffices, and is stuck at a saddle if not.
+    by $|\nabla L|^2$ a unit of time) not fall to `target`; or the parameters have decayed. If the
+    Hessian has a negative eigenvalue $-\lambda$ with eigenvector $u$, the part of the speed along
+    $u$ grows like $e^{\lambda t}$: the run goes on if that suffices, and is stuck at a saddle if
+    not.
 
     Args:
         flow: the flow.
         params: where it is.
         reach: time that the steps left would cover at the present step length.
         target: the loss that is waited for, if it is one.
+        size_before: norm at the start of the run.
     """
     with float64():
         speed, size, power, loss = map(float, _speed(flow.functions, params, flow.data))
-    still = speed * reach <= _STILL * size
+    still = speed * reach <= _STILL * size or size < _DECAYED * size_before
     far = target is not None and loss - power * reach > target
     if not (still or far):
         return GO_ON
-    rate = escape_rate(flow, params)
+    rate, vector = escape(flow, params)
     if rate * reach < 1:
         return Verdict(Outcome.CONVERGED)
-    grown = math.log(speed / (rate * size)) + rate * reach if speed > 0 else -math.inf
+    force = ravel_pytree(flow.vector_field(params))[0]
+    along = abs(float(np.asarray(force) @ vector))
+    if along <= _NOISE * speed and (along == 0 or speed <= _NOISE * rate * size):
+        return Verdict(Outcome.STALLED)
+    grown = math.log(along / (rate * size)) + rate * reach if along > 0 else math.inf
     return GO_ON if grown > 0 else Verdict(Outcome.STALLED)
 
 
-def escape_rate(flow: SmoothFlow, params: Params) -> float:
-    r"""$\max(0, -\lambda_{\min})$ of the Hessian of the loss, by Lanczos iteration."""
+def escape(flow: SmoothFlow, params: Params) -> tuple[float, np.ndarray]:
+    r"""$\max(0, -\lambda_{\min})$ of the Hessian of the loss with its eigenvector, by Lanczos."""
     flat, back = ravel_pytree(params)
     with float64():
         product = _hessian_product(flow.functions, params, flow.data)
     if flat.size <= _DENSE:
-        eye = np.eye(flat.size)
-        dense = np.stack([_flat(product, back, e) for e in eye])
-        return max(0.0, -float(np.linalg.eigvalsh((dense + dense.T) / 2)[0]))
+        dense = np.stack([_flat(product, back, e) for e in np.eye(flat.size)])
+        values, vectors = np.linalg.eigh((dense + dense.T) / 2)
+        return max(0.0, -float(values[0])), vectors[:, 0]
     shape = (flat.size, flat.size)
     operator = LinearOperator(shape, matvec=lambda v: _flat(product, back, v), dtype=np.float64)  # type: ignore[call-arg]
     try:
-        lowest = eigsh(operator, k=1, which="SA", return_eigenvectors=False, tol=1e-3)  # type: ignore[arg-type]
+        values, vectors = eigsh(operator, k=1, which="SA", tol=1e-3)  # type: ignore[arg-type]
     except ArpackNoConvergence as unfinished:
-        lowest = unfinished.eigenvalues
-    return max(0.0, -float(np.min(lowest, initial=0.0)))
+        values, vectors = unfinished.eigenvalues, unfinished.eigenvectors
+    if not len(values):
+        return 0.0, np.zeros(flat.size)
+    return max(0.0, -float(values[0])), vectors[:, 0]
 
 
 _DENSE = 16

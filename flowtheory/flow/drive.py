@@ -307,7 +307,8 @@ class Drive:
         self.looked = steps
         reach = self.position.h * (self.task.settings.max_steps - steps)
         levels = Until(tuple(self.stops)).loss
-        self._settle(standstill(self.flow, self.position.params, reach, levels))
+        params, before = self.position.params, float(self.blocks[0]["norm"][0])
+        self._settle(standstill(self.flow, params, reach, levels, before))
 
     def _settle(self, verdict: Verdict) -> None:
         self.outcome, self.blow_up_time = verdict

@@ -4,9 +4,9 @@ One loop for every problem (`System`): the Runge-Kutta steps and their dense out
 step control and events are ours, because
 
 - the error norm is per group of parameters (a mean over all of them hides the smallest neuron);
-- events are looked for inside each step, at `_SAMPLES` points of the dense output, so that a
-  double crossing is not missed; what can only fall along the flow, such as the loss, is looked at
-  once a step;
+- events are looked for inside each step, at `_SAMPLES` points of the dense output and where the
+  cubics through them dip, so that a double crossing is not missed; what can only fall along the
+  flow, such as the loss, is looked at once a step;
 - an event is *landed on* by a Runge-Kutta step that ends there (Newton on the step's length, the
   last 1e-8 of it along the tangent), so that neither its time nor its state carries the error of
   the dense output.
@@ -128,6 +128,14 @@ class _Trial(NamedTuple):
     stepper: Any
 
 
+class _Crossing(NamedTuple):
+    """Whether a level is crossed inside a step, and between which fractions of it."""
+
+    inside: Bool[Array, ""]
+    low: Float[Array, ""]
+    high: Float[Array, ""]
+
+
 class _Loop:
     """The functions of one stretch, closed over its data while it is being traced."""
 
@@ -144,7 +152,6 @@ class _Loop:
         self.system, self.args = system, args
         self.stops, self.tolerance = stops, tolerance
         self.stepper = Stepper(method, self.field)
-        self.cells = _SAMPLES if system.levels else 1
 
     def field(self, s: Float[Array, ""], state: State) -> State:
         """Derivative of the state with respect to s."""
@@ -190,23 +197,53 @@ class _Loop:
         )
 
     def search(self, carry: Carry, trial: _Trial, factor: Float[Array, ""]) -> Carry:
-        """Sample the levels inside a good step; land on the first that is crossed, or accept."""
-        crossed = jnp.min(self.watch(trial.state))[None] < -_FLOOR
-        if (levels := self.system.levels) is not None:
-            theta = jnp.arange(1, _SAMPLES) / _SAMPLES
-            at = lax.map(lambda x: jnp.min(levels(self.dense(carry, trial, x), self.args)), theta)
-            crossed = jnp.append(at < -_FLOOR, crossed)
-        first = jnp.argmax(crossed)
+        """Look for events inside a good step; land on the first that is found, or accept."""
+        over = jnp.min(self.watch(trial.state)) < -_FLOOR
+        low, high = jnp.zeros(()), jnp.ones(())
+        if self.system.levels is not None:
+            found = self.first_crossing(carry, trial)
+            over, low = found.inside | over, jnp.where(found.inside, found.low, 1 - 1 / _SAMPLES)
+            high = jnp.where(found.inside, found.high, 1.0)
         taken = self.accept(carry, trial)
         h = (trial.s - carry.s) * factor
         # A step cut short by a save point says nothing against the step proposed before.
         taken = taken._replace(h=jnp.where(trial.s < carry.s + carry.h, jnp.maximum(h, carry.h), h))
-        return lax.cond(jnp.any(crossed), self.aim, lambda *_: taken, carry, trial, first)
+        return lax.cond(over, self.aim, lambda *_: taken, carry, trial, low, high)
 
     def dense(self, carry: Carry, trial: _Trial, theta: Float[Array, ""]) -> State:
         return self.stepper.dense(carry.s, trial.s, trial.dense, theta)
 
-    def aim(self, carry: Carry, trial: _Trial, first: Int[Array, ""]) -> Carry:
+    def first_crossing(self, carry: Carry, trial: _Trial) -> _Crossing:
+        """The first cell of the step in which a level of `levels` is negative somewhere.
+
+        A level that is positive at both ends of a cell, falls at the first and rises at the second
+        may dip below zero in between: the cubic through its values and slopes says where to look.
+        """
+
+        def at(theta: Array) -> Array:
+            assert self.system.levels is not None
+            return self.system.levels(self.dense(carry, trial, theta), self.args)
+
+        grid = jnp.arange(_SAMPLES + 1) / _SAMPLES
+        values, slopes = lax.map(lambda x: jax.jvp(at, (x,), (jnp.ones_like(x),)), grid)
+        place, depth = _dips(values, slopes / _SAMPLES)
+        dips = jnp.min(depth, axis=1) < -_FLOOR
+        worst = jnp.argmin(depth, axis=1)
+        deepest = grid[:-1] + jnp.take_along_axis(place, worst[:, None], axis=1)[:, 0] / _SAMPLES
+        real = lax.cond(
+            jnp.any(dips),
+            lambda: dips & (lax.map(lambda x: jnp.min(at(x)), deepest) < -_FLOOR),
+            lambda: dips & False,
+        )
+        crossed = real | (jnp.min(values[1:], axis=1) < -_FLOOR)
+        cell = jnp.argmax(crossed)
+        return _Crossing(
+            jnp.any(crossed), grid[cell], jnp.where(real[cell], deepest[cell], grid[cell + 1])
+        )
+
+    def aim(
+        self, carry: Carry, trial: _Trial, low: Float[Array, ""], high: Float[Array, ""]
+    ) -> Carry:
         """Find the first crossing on the dense output, and start landing on it."""
 
         def halve(_: int, bracket: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -215,7 +252,6 @@ class _Loop:
             over = jnp.min(self.watch(self.dense(carry, trial, middle))) < -_FLOOR
             return jnp.where(over, low, middle), jnp.where(over, middle, high)
 
-        low, high = first / self.cells, (first + 1) / self.cells
         a, b = lax.fori_loop(0, _BISECTIONS, halve, (low, high))
         target = jnp.argmin(self.watch(self.dense(carry, trial, b)))
 
@@ -236,7 +272,7 @@ class _Loop:
             target=target,
             root=root * dt,
             low=low * dt,
-            high=jnp.minimum(high + 1 / self.cells, 1.0) * dt,
+            high=jnp.minimum(2 * high - low, 1.0) * dt,
             landed=jnp.zeros_like(carry.landed),
         )
 
@@ -327,6 +363,24 @@ class _Loop:
             low=none,
             high=none,
         )
+
+
+def _dips(
+    values: Float[Array, "c+1 k"], slopes: Float[Array, "c+1 k"]
+) -> tuple[Float[Array, "c k"], Float[Array, "c k"]]:
+    """Place in (0, 1) and depth of the minimum inside each cell of the cubic through its ends.
+
+    1 where the cubic has none: there the ends say all.
+    """
+    f, g, df, dg = values[:-1], values[1:], slopes[:-1], slopes[1:]
+    a, b = 2 * (f - g) + df + dg, 3 * (g - f) - 2 * df - dg
+    # The root of 3 a x^2 + 2 b x + df at which the second derivative is positive.
+    root = jnp.sqrt(jnp.maximum(b * b - 3 * a * df, 0.0))
+    below = b + root
+    x = jnp.where(below > 0, -df / jnp.where(below > 0, below, 1.0), 0.0)
+    inside = (df < 0) & (dg > 0) & (x > 0) & (x < 1)
+    depth = f + x * (df + x * (b + x * a))
+    return x, jnp.where(inside, depth, 1.0)
 
 
 @partial(jax.jit, static_argnames=("system", "method", "log_time"))
