@@ -20,6 +20,8 @@ from flowtheory.flow.observe import spectrum as spectrum
 from flowtheory.flow.observe import weights as weights
 from flowtheory.flow.observe import weights_and_spectrum as weights_and_spectrum
 from flowtheory.flow.problem import GradientFlow as GradientFlow
+from flowtheory.flow.reference import Reference as Reference
+from flowtheory.flow.reference import reference as reference
 from flowtheory.flow.run import Checks as Checks
 from flowtheory.flow.run import Happened as Happened
 from flowtheory.flow.run import Run as Run

@@ -100,6 +100,7 @@ def finish(made: Drive, second: Drive | None) -> Run:
     evaluations = made.evaluations + (second.evaluations if second else 0)
     statistics = Statistics(at.accepted, at.rejected, evaluations, len(made.blocks), at.seconds)
     method = task.settings.method + (" in log(1 + t)" if task.log_time else "")
+    first, last = float(times[0]), float(times[-1])
     return Run(
         times=times,
         observables=driven.rows,
@@ -108,7 +109,7 @@ def finish(made: Drive, second: Drive | None) -> Run:
         events=tuple(driven.happened),
         error_estimate=_difference(made, second),
         blow_up_time=driven.blow_up_time,
-        stages=(Stage(method, times[0], times[-1], made.evaluations, 0.0, "smooth network"),),
+        stages=(Stage(method, first, last, made.evaluations, 0.0, "smooth network"),),
         checks=checks(driven.rows, drifts),
         clock=task.flow.clock,
         rtol=task.settings.rtol,

@@ -96,8 +96,8 @@ def standstill(
     rate, vector = escape(flow, params)
     if rate * reach < 1:
         return Verdict(Outcome.CONVERGED)
-    force = ravel_pytree(flow.vector_field(params))[0]
-    along = abs(float(np.asarray(force) @ vector))
+    force = jax.tree.leaves(flow.vector_field(params))
+    along = abs(float(np.concatenate([np.ravel(a) for a in force]) @ vector))
     if along <= _NOISE * speed and (along == 0 or speed <= _NOISE * rate * size):
         return Verdict(Outcome.STALLED)
     grown = math.log(along / (rate * size)) + rate * reach if along > 0 else math.inf
@@ -106,8 +106,8 @@ def standstill(
 
 def escape(flow: SmoothFlow, params: Params) -> tuple[float, np.ndarray]:
     r"""$\max(0, -\lambda_{\min})$ of the Hessian of the loss with its eigenvector, by Lanczos."""
-    flat, back = ravel_pytree(params)
     with float64():
+        flat, back = ravel_pytree(params)
         product = _hessian_product(flow.functions, params, flow.data)
     if flat.size <= _DENSE:
         dense = np.stack([_flat(product, back, e) for e in np.eye(flat.size)])

@@ -148,6 +148,7 @@ class Drive:
         self.blocks: list[Any] = []
         self.happened: list[Happened] = []
         self.outcome: Outcome | None = None
+        self.ended: float | None = None
         self.blow_up_time = math.inf
         self.due = self.looked = 0
         self.spoke = self.began
@@ -204,7 +205,8 @@ class Drive:
     @property
     def t(self) -> float:
         """Present time, in the flow's clock."""
-        return self._to_t(self.position.s)
+        # expm1(log1p(t)) may differ from t by roundoff.
+        return self._to_t(self.position.s) if self.ended is None else self.ended
 
     def _to_t(self, s: float) -> float:
         return math.expm1(s) if self.task.log_time else self.origin + s
@@ -286,6 +288,7 @@ class Drive:
         match status:
             case Status.END:
                 self.outcome = Outcome.REACHED_T
+                self.ended = self.task.t_end
             case Status.EVENT if target < len(self.events):
                 self._passed(target)
             case Status.EVENT:
@@ -340,6 +343,7 @@ class Drive:
         """What came of it; the end is the last row."""
         if self.saved_at < self.position.s:
             self._save_one(self.t)
+        self.times[-1] = self.t
         elapsed = time.monotonic() - self.began + self.position.seconds
         rows = jax.tree.map(lambda *parts: np.concatenate(parts), *self.blocks)
         return Driven(
