@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Int
 
 from flowtheory.errors import ParameterError
-from flowtheory.flow.lanes import Ends, Loop, Problem, Queue
+from flowtheory.flow.lanes import Ends, Problem, Queue, run
 from flowtheory.precision import float64
 
 _CPU_SLOTS, _DEVICE_SLOTS = 16, 4096
@@ -43,11 +43,11 @@ def work(problem: Problem, queue: Queue, order: Int[np.ndarray, " run"], crew: C
     length = _rounded(len(hands[0]), crew.slots)
     shares = [_share(problem, queue, hand, length) for hand in hands]
     with float64():
-        run = _compiled(problem, crew.slots, *_described(shares[0]))
+        program = _compiled(problem, crew.slots, *_described(shares[0]))
 
     def one(share: Queue) -> Ends:
         with float64():  # the setting is local to a thread
-            return jax.tree.map(np.asarray, run(share))
+            return jax.tree.map(np.asarray, program(share))
 
     if crew.threads == 1:
         parts = [one(shares[0])]
@@ -75,9 +75,7 @@ def _share(problem: Problem, queue: Queue, hand: Int[np.ndarray, " k"], length: 
     """The lanes of one thread; copies of the first fill up, and end where they start."""
     padded = np.concatenate([hand, np.full(length - len(hand), hand[0])])
     leaves, tree = jax.tree.flatten(queue.args)
-    dealt = [
-        a[padded] if axis == 0 else a for a, axis in zip(leaves, problem.axes, strict=True)
-    ]
+    dealt = [a[padded] if axis == 0 else a for a, axis in zip(leaves, problem.axes, strict=True)]
     end = queue.end[padded]
     end[len(hand) :] = -np.inf
     return queue._replace(
@@ -103,5 +101,5 @@ def _compiled(
     dtypes: tuple[str, ...],
 ) -> Any:
     leaves = [jax.ShapeDtypeStruct(s, np.dtype(d)) for s, d in zip(shapes, dtypes, strict=True)]
-    run = jax.jit(lambda queue: Loop(problem, queue, slots).run())
-    return run.lower(jax.tree.unflatten(tree, leaves)).compile()
+    program = jax.jit(lambda queue: run(problem, queue, slots))
+    return program.lower(jax.tree.unflatten(tree, leaves)).compile()

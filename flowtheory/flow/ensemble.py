@@ -111,7 +111,7 @@ def solve_many(
     chunk: int | None = None,
     threads: int | None = None,
 ) -> Many:
-    r"""Integrate $\dot\theta = F(\theta, a)$ for many starts $\theta$ and data $a$, to an event or a time.
+    r"""Integrate $\dot\theta = F(\theta, a)$ for many starts and data, to an event or a time.
 
     `rate`, `level` and `sizes` are functions of one problem, written without an axis of lanes. One
     compilation serves the same functions, shapes and `chunk` (the number of lanes is rounded up).

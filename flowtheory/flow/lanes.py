@@ -25,6 +25,7 @@ from flowtheory.flow.landing import Bracket, Edge, aim, hermite
 _SAFETY, _SHRINK, _GROW = 0.9, 0.2, 10.0
 _FIRST = 4.0  # first step times fastest rate, over rtol^(1/8)
 _LOST = 1e-20  # of the first step
+_GROUPS = 4
 _GREW, _DOUBLING = 1e6, 1e-9
 
 
@@ -60,15 +61,25 @@ class Problem(NamedTuple):
 
 
 class Queue(NamedTuple):
-    """The lanes, in the order in which they are to be taken; `args` as `Problem.axes` says."""
+    """The lanes, in the order in which they are to be taken (NumPy or JAX arrays).
+
+    Attributes:
+        starts: parameters, a first axis of lanes in every array.
+        args: as `Problem.axes` says.
+        t: times of the starts [lanes].
+        end: final times [lanes].
+        atol: absolute tolerances [lanes].
+        rtol: relative tolerance, a scalar.
+        max_steps: budget of attempts of a lane, a scalar.
+    """
 
     starts: Any
     args: Any
-    t: PerLane
-    end: PerLane
-    atol: PerLane
-    rtol: Float[Array, ""]
-    max_steps: Int[Array, ""]
+    t: Any
+    end: Any
+    atol: Any
+    rtol: Any
+    max_steps: Any
 
 
 class Ends(NamedTuple):
@@ -135,11 +146,11 @@ class _Trial(NamedTuple):
     finite: Bool[Array, " slots"]
 
 
-class Loop:
+class _Loop:
     """The functions of one ensemble, closed over its queue while it is being traced."""
 
     def __init__(self, problem: Problem, queue: Queue, slots: int) -> None:
-        self.problem, self.queue, self.slots = problem, queue, slots
+        self.problem, self.queue, self.width = problem, queue, slots
         self.lanes = queue.t.size
         self.restore = ravel_pytree(jax.tree.map(lambda a: a[0], queue.starts))[1]
         leaves, self.args_tree = jax.tree.flatten(queue.args)
@@ -164,6 +175,9 @@ class Loop:
     def slope(self, y: Array, k: Array, own: list[Array]) -> Float[Array, ""]:
         """Derivative of the level along the flow."""
         return jax.jvp(lambda a: self.level(a, own), (y,), (k,))[1]
+
+    def slopes(self, y: Lanes, k: Lanes, own: list[Array]) -> PerLane:
+        return flat_elementwise(jax.vmap(self.slope))(y, k, own)
 
     def rates(self, y: Lanes, own: list[Array]) -> Lanes:
         return flat_elementwise(jax.vmap(self.rate))(y, own)
@@ -250,21 +264,28 @@ class Loop:
     def seek(
         self, slots: _Slots, trial: _Trial, own: list[Array], seeking: Bool[Array, " slots"]
     ) -> tuple[PerLane, Bool[Array, " slots"], Bracket]:
-        """Next length of the step that lands on the event, and whether it needs no further one."""
+        """Next length of the step that lands on the event, and whether it needs no further one.
+
+        A few slots at a time: seldom more than a few seek at once, and slopes are dear.
+        """
         if self.problem.level is None:
             return trial.h, seeking, slots.bracket
+        group = -(-self.width // _GROUPS)
 
-        def look() -> tuple[PerLane, Bool[Array, " slots"], Bracket]:
-            slope = jax.vmap(self.slope)
-            near = Edge(slots.g, slope(slots.ends.y, slots.k, own))
-            far = Edge(trial.g, slope(trial.y, trial.k, own))
-            return aim(
-                slots.ends.t, trial.h, near, far, slots.bracket, slots.landings, self.queue.rtol
-            )
+        def some(carry: tuple[Any, ...]) -> tuple[Any, ...]:
+            pending, found = carry
+            at = jnp.argsort(~pending, stable=True)[:group]
+            now, end, mine = jax.tree.map(lambda a: a[at], (slots, trial, own))
+            near = Edge(now.g, self.slopes(now.ends.y, now.k, mine))
+            far = Edge(end.g, self.slopes(end.y, end.k, mine))
+            new = aim(now.ends.t, end.h, near, far, now.bracket, now.landings, self.queue.rtol)
+            found = jax.tree.map(lambda a, b: a.at[at].set(b), found, new)
+            return pending.at[at].set(False), found
 
-        root, there, bracket = lax.cond(
-            jnp.any(seeking), look, lambda: (trial.h, jnp.zeros_like(seeking), slots.bracket)
-        )
+        nothing = (trial.h, jnp.zeros_like(seeking), slots.bracket)
+        (root, there, bracket) = lax.while_loop(
+            lambda carry: jnp.any(carry[0]), some, (seeking, nothing)
+        )[1]
         return root, there & seeking, bracket
 
     def move(
@@ -346,8 +367,13 @@ class Loop:
             slots = jax.tree.map(lambda a, b: _where(over, a, b), fresh, slots)
             return slots, results, taken + jnp.sum(over)
 
-        first = (load(jnp.arange(self.slots)), ends, jnp.asarray(self.slots))
+        first = (load(jnp.arange(self.width)), ends, jnp.asarray(self.width))
         return lax.while_loop(lambda c: jnp.any(c[0].lane < self.lanes), turn, first)[1]
+
+
+def run(problem: Problem, queue: Queue, slots: int) -> Ends:
+    """Take every lane of the queue through one of `slots` slots; to be compiled by the caller."""
+    return _Loop(problem, queue, slots).run()
 
 
 def _ratio(a: Array, b: Array, other: float = 0.0) -> Array:
