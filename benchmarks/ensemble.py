@@ -170,6 +170,11 @@ def show(row: Row) -> Row:
     return row
 
 
+def row_of(method: str, spent, cold: float, error, note: str = "") -> Row:
+    median, largest = float(np.median(error)), float(np.max(error))
+    return Row(method, float(spent[0]), float(spent[1]), float(cold), median, largest, note)
+
+
 def clocks() -> np.ndarray:
     return np.array([time.perf_counter(), time.process_time()])
 
@@ -183,7 +188,7 @@ def timed(method: str, run: Callable[[], Any], truth, repeats: int) -> Row:
         times = run()
         best = np.minimum(best, clocks() - before)
     error = np.abs(times / truth - 1)
-    return show(Row(method, *map(float, best), cold, float(np.median(error)), float(error.max())))
+    return show(row_of(method, best, cold, error))
 
 
 def descent_row(starts, args, eps, truth, eta: float = 1e-2) -> Row:
@@ -196,9 +201,8 @@ def descent_row(starts, args, eps, truth, eta: float = 1e-2) -> Row:
         spent = clocks() - before
     factor = float(truth.max() / (eta * int(steps)) * len(eps) / large.sum())
     error = np.abs(np.asarray(times) / truth[large] - 1)
-    return show(Row(f"gradient descent {eta:g}", *map(float, spent * factor), float(spent[0]),
-                    float(np.median(error)), float(error.max()),
-                    f"extrapolated by {factor:.1f}"))  # fmt: skip
+    note = f"extrapolated by {factor:.1f}"
+    return show(row_of(f"gradient descent {eta:g}", spent * factor, spent[0], error, note))
 
 
 def main() -> None:

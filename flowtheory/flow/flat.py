@@ -26,8 +26,10 @@ def flat_elementwise(function: Callable[..., Any]) -> Callable[..., Any]:
     """`function` of arrays in pytrees, with its transcendental functions on flat arrays.
 
     For use inside a compiled function, after `jax.vmap` and `jax.grad`: what it returns keeps no
-    custom derivative rules.
+    custom derivative rules. On an accelerator it is `function` itself.
     """
+    if jax.default_backend() != "cpu":
+        return function
 
     def flat(*args: Any) -> Any:
         program, shapes = jax.make_jaxpr(function, return_shape=True)(*args)
