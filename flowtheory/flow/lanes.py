@@ -276,8 +276,10 @@ class _Loop:
             pending, found = carry
             at = jnp.argsort(~pending, stable=True)[:group]
             now, end, mine = jax.tree.map(lambda a: a[at], (slots, trial, own))
-            near = Edge(now.g, self.slopes(now.ends.y, now.k, mine))
-            far = Edge(end.g, self.slopes(end.y, end.k, mine))
+            both = jax.tree.map(lambda *a: jnp.concatenate(a), (now.ends.y, now.k, mine),
+                                (end.y, end.k, mine))  # fmt: skip
+            slope = self.slopes(*both)
+            near, far = Edge(now.g, slope[:group]), Edge(end.g, slope[group:])
             new = aim(now.ends.t, end.h, near, far, now.bracket, now.landings, self.queue.rtol)
             found = jax.tree.map(lambda a, b: a.at[at].set(b), found, new)
             return pending.at[at].set(False), found
