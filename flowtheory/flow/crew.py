@@ -15,7 +15,7 @@ from flowtheory.errors import ParameterError
 from flowtheory.flow.lanes import Ends, Problem, Queue, run
 from flowtheory.precision import float64
 
-_CPU_SLOTS, _DEVICE_SLOTS = 16, 4096
+_CPU_SLOTS, _DEVICE_SLOTS = 8, 4096
 
 
 class Crew(NamedTuple):

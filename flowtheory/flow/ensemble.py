@@ -139,7 +139,7 @@ def solve_many(
             are needed for a loss along its own gradient flow, which cannot cross twice.
         order_by: predicted cost of each lane; by default the log of 1 / start size.
         max_steps: budget of attempted steps of a lane.
-        chunk: lanes that a thread advances together; by default 16, on an accelerator 4096.
+        chunk: lanes that a thread advances together; by default 8, on an accelerator 4096.
         threads: by default one a core, on an accelerator one.
 
     Raises:
