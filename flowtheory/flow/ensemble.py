@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
@@ -87,10 +88,14 @@ class Many(NamedTuple):
 
 
 def tensor_norms(params: Any) -> Any:
-    """The 2-norm of each array of the parameters: the default groups of the error test."""
-    import jax.numpy as jnp
+    """The 2-norm of each array (scaled before it is squared): the default groups of errors."""
 
-    return jnp.stack([jnp.sqrt(jnp.sum(a**2)) for a in jax.tree.leaves(params)])
+    def norm(a: Any) -> Any:
+        largest = jnp.max(jnp.abs(a), initial=0.0)
+        unit = a / jnp.where(largest > 0, largest, 1.0)
+        return largest * jnp.sqrt(jnp.sum(unit**2))
+
+    return jnp.stack([norm(a) for a in jax.tree.leaves(params)])
 
 
 def solve_many(
@@ -153,7 +158,8 @@ def solve_many(
     finite = _finite(starts, args, axes, lanes)
     t, end = _times(t_start, ends, lanes, level is None)
     with float64():
-        groups = np.asarray(jax.vmap(lambda p: jax.numpy.ravel(sizes(p)))(starts))
+        groups = np.asarray(jax.vmap(lambda p: jnp.ravel(sizes(p)))(starts))
+    _require_sizes(starts, groups, finite)
     floor = _absolute(groups, rtol, atol, finite)
     cost = -np.log(_sizes_of(groups)) if order_by is None else np.asarray(order_by, float)
     crew = crew_for(int(finite.sum()), chunk, threads)
@@ -295,6 +301,20 @@ def _times(
             fix="give ends",
         )
     return t, end
+
+
+def _require_sizes(
+    starts: Any, groups: Float[np.ndarray, "lanes groups"], finite: Bool[np.ndarray, " lanes"]
+) -> None:
+    moves = np.logical_or.reduce(
+        [(a != 0).reshape(len(finite), -1).any(axis=1) for a in jax.tree.leaves(starts)]
+    )
+    if (moves & finite & ~(groups > 0).any(axis=1)).any():
+        raise ParameterError(
+            "sizes is zero for a start that is not",
+            expected="the norm of every group of parameters",
+            fix="below 1e-154 a square is zero: divide by the largest entry before squaring",
+        )
 
 
 def _sizes_of(groups: Float[np.ndarray, "lanes groups"]) -> Float[np.ndarray, " lanes"]:

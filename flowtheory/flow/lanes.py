@@ -384,7 +384,9 @@ def _ratio(a: Array, b: Array, other: float = 0.0) -> Array:
 
 
 def _norm(y: Lanes) -> PerLane:
-    return jnp.sqrt(jnp.sum(y**2, axis=-1))
+    """Scaled before it is squared: a start of size 1e-300 has no square."""
+    largest = jnp.max(jnp.abs(y), axis=-1, keepdims=True)
+    return largest[..., 0] * jnp.sqrt(jnp.sum(_ratio(y, largest) ** 2, axis=-1))
 
 
 def _where(mask: Bool[Array, " slots"], a: Array, b: Array) -> Array:

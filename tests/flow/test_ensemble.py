@@ -199,6 +199,7 @@ TOYS = {  # start, (a, b, c), end, outcome
     "undefined": (0.5, (0, 1, 1), np.inf, Outcome.NONFINITE),
     "stiff": (1.0, (0, -1e6, 0), 1e3, Outcome.STEP_LIMIT),
     "grows slowly": (1e-9, (0, 0.5, 0), np.inf, Outcome.EVENT),
+    "grows from nothing": (1e-250, (0, 0.5, 0), np.inf, Outcome.EVENT),
     "past it": (6.0, (0, 1, 0), np.inf, Outcome.EVENT),
     "bad start": (np.nan, (0, 1, 0), np.inf, Outcome.NONFINITE),
     "bad data": (0.1, (0, np.nan, 0), np.inf, Outcome.NONFINITE),
@@ -214,7 +215,7 @@ def toys(names: list[str]) -> Many:
     args = tuple(np.array(numbers, float).T)
     return solve_many(
         toy, below_five, np.array(starts)[:, None], np.array(ends), args,
-        chunk=3, threads=1, max_steps=400,
+        chunk=3, threads=1, max_steps=2000,
     )  # fmt: skip
 
 
@@ -242,6 +243,7 @@ def test_closed_forms(zoo) -> None:
     lane = dict(zip(TOYS, map(zoo.lane, range(len(TOYS))), strict=True))
     assert lane["grows"].time == pytest.approx(np.log(50), rel=1e-9)
     assert lane["grows slowly"].time == pytest.approx(2 * np.log(5e9), rel=1e-8)
+    assert lane["grows from nothing"].time == pytest.approx(2 * np.log(5e250), rel=1e-8)
     assert lane["grows"].params[0] == pytest.approx(5, rel=1e-14)
     assert lane["explodes"].time == pytest.approx(1, rel=2e-9)
     assert lane["stops"].time == 1.5
@@ -251,7 +253,7 @@ def test_closed_forms(zoo) -> None:
     # x + sqrt(1 - x) is defined up to 1: the lane ends there, not beyond
     assert 0.9 < lane["undefined"].params[0] <= 1
     assert np.isnan(lane["bad start"].params[0])
-    assert lane["stiff"].evaluations == 12 * 400 + 2
+    assert lane["stiff"].evaluations == 12 * 2000 + 2
 
 
 def drift(x: Any, args: Any) -> Any:
@@ -350,6 +352,12 @@ def test_hermite_is_exact_for_cubics() -> None:
         assert float(value[0, 0]) == pytest.approx(cubic(0.45)[0, 0], rel=1e-14)
 
 
+def test_nothing_left_to_run() -> None:
+    run = solve_many(drift, twice, np.full((2, 1), np.nan), args=np.ones(2))
+    assert run.outcomes == (Outcome.NONFINITE,) * 2
+    assert not run.ok.any()
+
+
 @pytest.mark.parametrize(
     ("change", "error", "text"),
     [
@@ -361,6 +369,7 @@ def test_hermite_is_exact_for_cubics() -> None:
         ({"ends": -1.0}, ParameterError, "before its start"),
         ({"level": None}, ParameterError, "no level"),
         ({"atol": 1e-3}, ParameterError, "swallow"),
+        ({"starts": np.full((3, 1), 1e-200), "sizes": lambda p: p**2}, ParameterError, "sizes"),
         ({"rtol": 1.0}, ParameterError, "rtol"),
         ({"chunk": -1}, ParameterError, "chunk"),
         ({"threads": 0}, ParameterError, "threads"),
