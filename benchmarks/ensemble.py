@@ -87,14 +87,16 @@ def ours(starts, args, eps, rtol=1e-8, **options):
 
 
 def diffrax_one(solver, start, args, eps):
-    return diffrax.diffeqsolve(
+    run = diffrax.diffeqsolve(
         diffrax.ODETerm(lambda t, p, a: rate(p, a)), solver, 0.0, END, None, start, args,
         stepsize_controller=diffrax.PIDController(1e-8, 1e-11 * eps),
         event=diffrax.Event(
             lambda t, y, args, **_: level(y, args), root_finder=optimistix.Newton(1e-10, 1e-10)
         ),
         adjoint=diffrax.ForwardMode(), max_steps=100_000, throw=False,
-    ).ts[-1]  # fmt: skip
+    )  # fmt: skip
+    assert run.ts is not None
+    return run.ts[-1]
 
 
 SOLVERS = {"tsit5": diffrax.Tsit5(scan_kind="lax"), "dopri8": diffrax.Dopri8(scan_kind="lax")}
