@@ -9,6 +9,10 @@ from flowtheory.flow.coordinates import from_polar as from_polar
 from flowtheory.flow.coordinates import local_degree as local_degree
 from flowtheory.flow.coordinates import to_polar as to_polar
 from flowtheory.flow.descend import descend as descend
+from flowtheory.flow.ensemble import Lane as Lane
+from flowtheory.flow.ensemble import Many as Many
+from flowtheory.flow.ensemble import solve_buckets as solve_buckets
+from flowtheory.flow.ensemble import solve_many as solve_many
 from flowtheory.flow.field import TwoLayer as TwoLayer
 from flowtheory.flow.growth import Growth as Growth
 from flowtheory.flow.growth import time_of_growth as time_of_growth
