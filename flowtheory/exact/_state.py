@@ -20,6 +20,9 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from flowtheory.box import axpy as axpy
+from flowtheory.box import dot as dot
+
 EPS = 2.220446049250313e-16
 # Sums over active data carry rounding of this many ulps of sum |c_i||x_i| at most: a speed below
 # it is zero, else a datum in the span of the sliding ones would switch at a spurious time.
@@ -67,28 +70,12 @@ def make_problem(x: np.ndarray, c: np.ndarray, *, gram: bool) -> Problem:
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
-def dot(x, y):
-    """<x, y>; reassociation lets the sum use vector instructions."""
-    total = 0.0
-    for k in range(x.size):
-        total += x[k] * y[k]
-    return total
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
 def distance2(x, y, factor):
     """|x - factor y|^2 without forming the difference of squares."""
     total = 0.0
     for k in range(x.size):
         total += (x[k] - factor * y[k]) ** 2
     return total
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def axpy(factor, x, y):
-    """y += factor x."""
-    for k in range(x.size):
-        y[k] += factor * x[k]
 
 
 # Loops where NumPy would do in a line: numba compiles an array expression much more slowly.
