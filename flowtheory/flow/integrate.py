@@ -1,4 +1,4 @@
-r"""The compiled adaptive loop: frozen pattern, one stretch of smooth flow, located events.
+r"""The compiled adaptive loop: one cell of smooth flow, located events.
 
 The only importer of diffrax (inside a function, so that importing this module is cheap): its
 Runge-Kutta steps and their dense output are used; step control and events are ours, because
@@ -28,18 +28,10 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
 from flowtheory.errors import DataError, ParameterError
-from flowtheory.flow.field import (
-    Model,
-    Samples,
-    TwoLayer,
-    energy,
-    frozen,
-    margins,
-    neuron_norms,
-    vector_field,
-)
+from flowtheory.flow.field import Model, Samples, TwoLayer, energy, frozen, neuron_norms
 from flowtheory.flow.recorder import SAVES
 from flowtheory.flow.settings import Method, Settings
+from flowtheory.flow.sliding import Cell, kink_levels, rate
 from flowtheory.outcome import Outcome
 from flowtheory.precision import as_float64, float64
 
@@ -142,7 +134,7 @@ class _Loop:
         method: Method,
         log_time: bool,
         data: Samples,
-        pattern: Float[Array, "h n"],
+        cell: Cell,
         levels: Levels,
         stops: Stops,
         tolerance: Tolerance,
@@ -151,23 +143,22 @@ class _Loop:
 
         self.solver = _solver(method)
         self.order, self.log_time = _ORDER[method], log_time
-        self.model, self.data, self.pattern = model, data, pattern
+        self.model, self.data, self.cell = model, data, cell
         self.levels, self.stops, self.tolerance = levels, stops, tolerance
         self.term = diffrax.ODETerm(lambda s, y, args: self.field(jnp.asarray(s), y))
 
     def field(self, s: Float[Array, ""], params: TwoLayer) -> TwoLayer:
         """Derivative of the parameters with respect to s."""
-        outputs = frozen(self.model, self.data, self.pattern)
-        F = vector_field(self.model, self.data, outputs, params)
+        F = rate(self.model, self.data, self.cell, params)
         return jax.tree.map(lambda a: jnp.exp(s) * a, F) if self.log_time else F
 
     def watch(self, params: TwoLayer) -> Float[Array, " levels"]:
-        """All watched levels, positive before their event: every margin, escape, loss."""
-        outputs = frozen(self.model, self.data, self.pattern)
+        """All watched levels, positive before their event: those of the kinks, escape, loss."""
+        outputs = frozen(self.model, self.data, self.cell.pattern)
         escape = 1 - jnp.max(jnp.abs(outputs(params))) / self.levels.escape
         loss = jnp.log(energy(self.model, self.data, outputs, params) / self.levels.loss)
         rest = jnp.where(self.levels.armed, jnp.stack([escape, loss]), 1.0)
-        return jnp.concatenate([margins(params, self.data.x, self.pattern).ravel(), rest])
+        return jnp.concatenate([kink_levels(self.model, self.data, self.cell, params), rest])
 
     def attempt(self, carry: Carry) -> _Trial:
         limit = jnp.minimum(self.stops.saves[carry.saved], self.stops.end)
@@ -323,7 +314,7 @@ def stretch(
     method: Method,
     log_time: bool,
     data: Samples,
-    pattern: Float[Array, "h n"],
+    cell: Cell,
     levels: Levels,
     stops: Stops,
     tolerance: Tolerance,
@@ -331,14 +322,14 @@ def stretch(
     params: TwoLayer,
     h: Float[Array, ""],
 ) -> Carry:
-    """Integrate with `pattern` frozen until an event, the end, a full buffer or spent steps.
+    """Integrate within `cell` until an event, the end, a full buffer or spent steps.
 
     Args:
         model: network and loss (static).
         method: Runge-Kutta pair (static).
         log_time: whether s is log(1 + t) instead of t (static).
         data: samples.
-        pattern: activation pattern, 0 or 1.
+        cell: frozen pattern and sliding sets.
         levels: levels watched beside the kinks.
         stops: end and save points in s, step budget of this call.
         tolerance: per-neuron tolerances.
@@ -348,9 +339,9 @@ def stretch(
 
     Returns:
         The loop's last state; `status` is a `Status`, `target` the index of the level of an event:
-        `j * n + i` for neuron j at the kink of datum i, then h n for escape, h n + 1 for loss.
+        first the levels of `sliding.kink_levels`, then escape, then loss.
     """
-    loop = _Loop(model, method, log_time, data, pattern, levels, stops, tolerance)
+    loop = _Loop(model, method, log_time, data, cell, levels, stops, tolerance)
 
     def go_on(carry: Carry) -> Bool[Array, ""]:
         spent = carry.accepted + carry.rejected >= stops.max_steps
