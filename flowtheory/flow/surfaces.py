@@ -24,7 +24,7 @@ from jaxtyping import Bool, Float
 
 from flowtheory.flow.sliding import Cell
 
-_BUCKETS = (0, 4, 8)  # then powers of 2: few compilations, little padding
+_BUCKETS = (0, 8, 32, 128, 512)  # of padded rows, never more than D: few compilations
 _ON_KINK = 1e-13
 _INSIDE = 1e-12
 _NOISE = 8 * np.finfo(float).eps
@@ -98,7 +98,8 @@ class Surfaces:
     def rows(self) -> int:
         """K, the padded number of surfaces a neuron slides along."""
         need = max((len(plane.data) for plane in self._planes.values()), default=0)
-        return next((k for k in _BUCKETS if k >= need), 1 << (need - 1).bit_length())
+        dim = self.x.shape[1]
+        return min(next((k for k in _BUCKETS if k >= need), dim), dim)
 
     def cell(self, sign: Float[np.ndarray, " h"]) -> Cell:
         """The arrays of the compiled loop."""
