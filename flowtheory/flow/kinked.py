@@ -45,7 +45,7 @@ from flowtheory.flow.recorder import SAVES, Progress, Recorder
 from flowtheory.flow.schedule import save_times
 from flowtheory.flow.settings import Settings
 from flowtheory.flow.slides import KinkedTrajectory
-from flowtheory.flow.sliding import slope_jump, unit_field
+from flowtheory.flow.sliding import slopes, unit_field
 from flowtheory.flow.surfaces import Surfaces, Target, View, switch_kinds
 from flowtheory.flow.trajectory import Statistics, Switches
 from flowtheory.flow.until import NEVER, Until, require_escape
@@ -132,7 +132,7 @@ def _start_sides(
     sides = given & ~slides
     with float64():
         off = np.asarray(margins(params, flow.samples.x, jnp.asarray(sides)))
-        jump = float(slope_jump(flow.model, jnp.asarray(flow.x)))
+        left, right = map(float, slopes(flow.model, jnp.asarray(flow.x)))
     wrong = np.argwhere(~slides & (off < -_OFF_PATTERN))
     if wrong.size and pattern is not None:
         j, i = map(int, wrong[0])
@@ -149,7 +149,7 @@ def _start_sides(
             expected=f"a start on the kink, to {_OFF_SURFACE:g}",
             fix="give the sliding sets that belong to these weights, or none",
         )
-    return _settled(flow, params, Surfaces(flow.x, jump, sides, slides))
+    return _settled(flow, params, Surfaces(flow.x, right - left, sides, slides))
 
 
 def _settled(flow: GradientFlow, params: TwoLayer, surfaces: Surfaces) -> tuple[TwoLayer, Surfaces]:

@@ -61,22 +61,21 @@ class Cell(NamedTuple):
     jump: Float[Array, ""]
 
 
-def slope_jump(model: Model, x: Float[Array, "n D"]) -> Float[Array, ""]:
-    r"""$\Delta\sigma'$ of the model's activation, read off its frozen outputs on the first datum.
+def slopes(model: Model, x: Float[Array, "n D"]) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    r"""$\sigma'(0^-)$ and $\sigma'(0^+)$, read off the frozen outputs on the first datum.
 
-    1 for ReLU, $1 - a$ for a leaky one, 0 for powers of ReLU, whose field is continuous.
+    (0, 1) for ReLU, (a, 1) for a leaky one, (0, 0) for powers of ReLU, whose field is continuous.
     """
     first = x[:1]
 
-    def output(w: Float[Array, " D"], side: float) -> Float[Array, ""]:
-        one = TwoLayer(w[None], jnp.ones((1,), x.dtype))
-        return model.frozen_outputs(one, first, jnp.full((1, 1), side, x.dtype))[0]
+    def slope(side: float) -> Float[Array, ""]:
+        def output(w: Float[Array, " D"]) -> Float[Array, ""]:
+            one = TwoLayer(w[None], jnp.ones((1,), x.dtype))
+            return model.frozen_outputs(one, first, jnp.full((1, 1), side, x.dtype))[0]
 
-    def difference(w: Float[Array, " D"]) -> Float[Array, ""]:
-        return output(w, 1.0) - output(w, 0.0)
+        return jax.grad(output)(jnp.zeros_like(x[0])) @ x[0] / (x[0] @ x[0])
 
-    slope = jax.grad(difference)(jnp.zeros_like(x[0]))
-    return slope @ x[0] / (x[0] @ x[0])
+    return slope(0.0), slope(1.0)
 
 
 def rate(model: Model, data: Samples, cell: Cell, params: TwoLayer) -> TwoLayer:
