@@ -38,25 +38,39 @@ def axpy(factor, x, y):
         y[k] += factor * x[k]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def newton_step(h, b, members, size, factor, step):
-    """Solve h[F, F] step = -b[F] by Cholesky; returns the position of the first bad pivot or -1."""
-    for i in range(size):
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
+def factorise(h, members, first, size, factor):
+    """Rows `first` to `size` of the Cholesky factor of h[F, F]; the first bad pivot's row, or -1.
+
+    Rows below `first` are taken to be there: a datum that joins costs one row.
+    """
+    for i in range(first, size):
         row = members[i]
         for j in range(i + 1):
-            total = h[row, members[j]] - dot(factor[i, :j], factor[j, :j])
+            total = h[row, members[j]]
+            for k in range(j):
+                total -= factor[i, k] * factor[j, k]
             if i == j:
                 if total <= _PIVOT * h[row, row]:
                     return i
                 factor[i, i] = np.sqrt(total)
             else:
                 factor[i, j] = total / factor[j, j]
+    return -1
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
+def newton_step(b, members, size, factor, step):
+    """Solve h[F, F] step = -b[F] with the Cholesky factor of h[F, F]."""
     for i in range(size):
-        step[i] = (-b[members[i]] - dot(factor[i, :i], step[:i])) / factor[i, i]
+        total = -b[members[i]]
+        for k in range(i):
+            total -= factor[i, k] * step[k]
+        step[i] = total / factor[i, i]
     for i in range(size - 1, -1, -1):
         step[i] /= factor[i, i]
-        axpy(-step[i], factor[i, :i], step[:i])
-    return -1
+        for k in range(i):
+            step[k] -= step[i] * factor[i, k]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -92,6 +106,14 @@ def _snap(lam):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _remove(members, size, position):
+    """Take one member out, the order of the others kept."""
+    for m in range(position, size - 1):
+        members[m] = members[m + 1]
+    return size - 1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def box_least_squares(h, b, lam, tolerance):
     """Minimise |a|^2/2 over lam in the box, from a feasible `lam`; lam and b change in place.
 
@@ -99,28 +121,24 @@ def box_least_squares(h, b, lam, tolerance):
     KKT conditions were reached.
     """
     size = lam.size
-    free, skipped = np.empty(size, dtype=np.bool_), np.zeros(size, dtype=np.bool_)
+    free, skipped = np.zeros(size, dtype=np.bool_), np.zeros(size, dtype=np.bool_)
+    members, count, valid = np.empty(size, dtype=np.int64), 0, 0
     for i in range(size):
-        free[i] = 0.0 < lam[i] < 1.0
-    members = np.empty(size, dtype=np.int64)
-    factor, step = np.empty((size, size)), np.empty(size)
-    newest = -1
-    for _ in range(20 * size + 20):
-        count = 0
-        for i in range(size):
-            if free[i] and i != newest:
-                members[count] = i
-                count += 1
-        if newest >= 0:
-            # Last, so that a bad pivot is its own and not that of a datum that slides already.
-            members[count] = newest
+        if 0.0 < lam[i] < 1.0:
+            free[i] = True
+            members[count] = i
             count += 1
-        bad = newton_step(h, b, members, count, factor, step)
+    factor, step = np.empty((size, size)), np.empty(size)
+    for _ in range(20 * size + 20):
+        # Members stand in the order in which they came, so that the factor's rows stay valid and a
+        # bad pivot is the newest one's own, not that of a datum that slides already.
+        bad = factorise(h, members, valid, count, factor)
         if bad >= 0:
-            dropped = members[bad]
-            free[dropped], skipped[dropped] = False, True
-            newest = -1 if dropped == newest else newest
+            free[members[bad]], skipped[members[bad]] = False, True
+            count, valid = _remove(members, count, bad), bad
             continue
+        valid = count
+        newton_step(b, members, count, factor, step)
         theta, block = _longest_step(lam, step, members, count)
         for m in range(count):
             lam[members[m]] += theta * step[m]
@@ -129,11 +147,13 @@ def box_least_squares(h, b, lam, tolerance):
             i = members[block]
             lam[i] = 1.0 if step[block] > 0.0 else 0.0
             free[i] = False
-            newest = -1 if i == newest else newest
+            count, valid = _remove(members, count, block), block
             continue
         newest = _worst_bound(b, lam, free, skipped, tolerance)
         if newest < 0:
             _snap(lam)
             return True
         free[newest] = True
+        members[count] = newest
+        count += 1
     return False

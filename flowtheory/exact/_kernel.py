@@ -178,9 +178,11 @@ def _next_event(problem, neuron, cell, distances):
 def _advance(problem, neuron, cell, s, v1, dt):
     """Move along the straight line by S = s and renormalise."""
     axpy(s, neuron.a, neuron.w)
-    if neuron.counts[N_TIED] > 0:
-        project_to_kinks(problem, neuron)
     radius = np.sqrt(dot(neuron.w, neuron.w))
+    # What rounding puts off the kinks stays as it is, so it matters only where |w| shrinks.
+    if radius < 1.0 and neuron.counts[N_TIED] > 0:
+        project_to_kinks(problem, neuron)
+        radius = np.sqrt(dot(neuron.w, neuron.w))
     scale(neuron.w, 1.0 / radius)
     shift_and_scale(neuron.q, s, neuron.r, 1.0 / radius)
     for i in neuron.tied[: neuron.counts[N_TIED]]:

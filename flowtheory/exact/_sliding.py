@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from flowtheory.box import box_least_squares, newton_step
+from flowtheory.box import box_least_squares, factorise, newton_step
 from flowtheory.exact._codes import NO_DATUM
 from flowtheory.exact._state import N_TIED, SIDE_ACTIVE, SIDE_INACTIVE, add_datum, axpy, dot
 
@@ -48,7 +48,8 @@ def project_to_kinks(problem, neuron):
         if 0.0 < neuron.lam[tied[m]] < 1.0:
             members[size] = m
             size += 1
-    if newton_step(h, b, members, size, factor, step) < 0:
+    if factorise(h, members, 0, size, factor) < 0:
+        newton_step(b, members, size, factor, step)
         for m in range(size):
             axpy(step[m], problem.x[tied[members[m]]], neuron.w)
 

@@ -21,10 +21,12 @@ from flowtheory.flow.observe import weights_and_spectrum as weights_and_spectrum
 from flowtheory.flow.problem import GradientFlow as GradientFlow
 from flowtheory.flow.schedule import log_times as log_times
 from flowtheory.flow.settings import Settings as Settings
+from flowtheory.flow.slides import KinkedTrajectory as KinkedTrajectory
 from flowtheory.flow.stabilised import Effort as Effort
 from flowtheory.flow.stabilised import LateRun as LateRun
 from flowtheory.flow.stabilised import solve_stabilised as solve_stabilised
 from flowtheory.flow.steps import solve_steps as solve_steps
+from flowtheory.flow.surfaces import SwitchKind as SwitchKind
 from flowtheory.flow.trajectory import Trajectory as Trajectory
 from flowtheory.flow.until import all_classified as all_classified
 from flowtheory.flow.until import loss_below as loss_below

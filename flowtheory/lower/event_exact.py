@@ -19,17 +19,18 @@ Times are in the flow's own clock: its weight is part of $c$.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Array, Bool, Float
 
 from flowtheory.errors import ParameterError
 from flowtheory.exact import EffectivePaths, EventKind, propagate
 from flowtheory.flow import GradientFlow, TwoLayer
-from flowtheory.flow.field import residuals
+from flowtheory.flow.field import Model, Samples, residuals
 from flowtheory.flow.kinked import solve
 from flowtheory.flow.slides import KinkedTrajectory
 from flowtheory.flow.sliding import slopes
@@ -162,14 +163,15 @@ def event_exact_start(
 
 
 def _hand_over(early: _Early, t_end: float, tolerance: float) -> EarlyFlow:
-    """The latest time, to a thirtieth of itself, at which the estimate holds."""
-    grid = np.unique(np.append(np.linspace(0, t_end, _GRID), t_end * np.logspace(-4, 0, _GRID)))
+    """The latest time, of a grid refined once, at which the estimate holds."""
+    linear, logarithmic = np.linspace(0, t_end, _GRID), t_end * np.logspace(-4, -1e-3, _GRID)
+    grid = np.sort(np.append(linear, logarithmic))
     coarse = early.propagate(early.c, grid)
     change, limit = early.changes(coarse), tolerance / _MARGIN
     for _ in range(_TRIES):
         paths, last = coarse, _unbroken(change <= limit)
         if 0 <= last < len(grid) - 1:
-            paths = early.propagate(early.c, np.linspace(grid[last], grid[last + 1], _GRID))
+            paths = early.propagate(early.c, np.linspace(grid[last], grid[last + 1], len(grid)))
             last = _unbroken(early.changes(paths) <= limit)
         if last < 0 or paths.samples.times[last] == 0:
             break
@@ -191,34 +193,48 @@ def _unbroken(good: np.ndarray) -> int:
     return int(np.argmin(good)) - 1 if not np.all(good) else len(good) - 1
 
 
+@partial(jax.jit, static_argnames=("model",))
+def _feedback(
+    model: Model, data: Samples, params: TwoLayer, scale: Float[Array, " k"]
+) -> tuple[Float[Array, "k n"], Float[Array, "k n"]]:
+    r"""Outputs of stacked states, and $-\partial_{f_i} L$ at outputs `scale` times as large."""
+
+    def one(state: TwoLayer, factor: Float[Array, ""]) -> tuple[Array, Array]:
+        f = model.outputs(state, data.x)
+        return f, data.weight * residuals(model, data, factor * f)[0]
+
+    return jax.vmap(one)(params, scale)
+
+
+@partial(jax.jit, static_argnames=("model",))
+def _at_zero(model: Model, data: Samples) -> tuple[Array, Array, Array]:
+    r"""Slopes on the left and right of the kink, and $-\partial_{f_i} L$ at f = 0."""
+    x = jnp.asarray(data.x)
+    c = data.weight * residuals(model, data, jnp.zeros_like(data.y))[0]
+    return *slopes(model, x), c
+
+
 class _Early:
     """One start, and what is computed from its propagation."""
 
     def __init__(self, flow: GradientFlow, start: TwoLayer, log_scale: float) -> None:
         self.flow, self.start, self.log_scale = flow, start, log_scale
         with float64():
-            left, right = map(float, slopes(flow.model, jnp.asarray(flow.x)))
-        self.right = right
-        self.c = right * self._residuals(np.zeros((1, flow.n)))[0]
+            left, right, c = map(np.asarray, _at_zero(flow.model, flow.samples))
+        self.right, self.c = float(right), right * c
         self.refusal = "" if left == 0 < right else _NOT_RELU.format(left, right)
         if not np.any(self.c):
             self.refusal = "full flow: all residuals are zero at f = 0"
-
-    def _residuals(self, f: Float[np.ndarray, "k n"]) -> Float[np.ndarray, "k n"]:
-        data = self.flow.samples
-        with float64():
-            r = jax.vmap(lambda one: residuals(self.flow.model, data, one)[0])(jnp.asarray(f))
-            return np.asarray(data.weight * r)
 
     def propagate(self, c: np.ndarray, times: np.ndarray) -> EffectivePaths:
         return propagate(
             self.flow.x, c, np.asarray(self.start.W), np.asarray(self.start.v), times=times
         )
 
-    def outputs(
+    def feedback(
         self, paths: EffectivePaths
-    ) -> tuple[Float[np.ndarray, "k n"], Float[np.ndarray, " k"]]:
-        """f at the samples, over its own scale, and the logarithm of that scale."""
+    ) -> tuple[Float[np.ndarray, "k n"], Float[np.ndarray, " k"], Float[np.ndarray, "k n"]]:
+        """At the samples: f over its own scale, the logarithm of that scale, and the residuals."""
         samples = paths.samples
         largest = np.max(samples.log_norm, axis=0)
         size = np.exp(samples.log_norm - largest)
@@ -226,23 +242,20 @@ class _Early:
             np.swapaxes(size[..., None] * samples.direction, 0, 1),  # type: ignore[arg-type]
             (size * samples.ratio).T,  # type: ignore[arg-type]
         )
+        log_scale = 2 * (largest + self.log_scale)
+        scale = np.exp(np.minimum(log_scale, _HUGE))
         with float64():
-            f = jax.vmap(self.flow.outputs, (0, None))(params, jnp.asarray(self.flow.x))
-            return np.asarray(f), 2 * (largest + self.log_scale)
-
-    def residuals(self, paths: EffectivePaths) -> Float[np.ndarray, "k n"]:
-        """$c + \\delta c$ at the samples; nan where a path ended."""
-        f, log_scale = self.outputs(paths)
-        return self.right * self._residuals(f * np.exp(np.minimum(log_scale, _HUGE))[:, None])
+            f, r = map(np.asarray, _feedback(self.flow.model, self.flow.samples, params, scale))
+        return f, log_scale, self.right * r
 
     def changes(self, paths: EffectivePaths) -> Float[np.ndarray, " k"]:
         """Largest relative change of the residuals at every sample; nan where a path ended."""
-        change = np.abs(self.residuals(paths) - self.c)
+        change = np.abs(self.feedback(paths)[2] - self.c)
         return np.max(change, axis=1) / np.max(np.abs(self.c))
 
     def difference(self, paths: EffectivePaths, k: int) -> float:
         """How far the ends are apart with the residuals of the hand-over."""
-        later = self.residuals(paths)[k]
+        later = self.feedback(paths)[2][k]
         other = self.propagate(later, paths.samples.times[k : k + 1]).samples
         turn = np.abs(other.direction[:, 0] - paths.samples.direction[:, k])
         growth = np.abs(other.log_norm[:, 0] - paths.samples.log_norm[:, k])
@@ -253,7 +266,7 @@ class _Early:
     def state(self, paths: EffectivePaths, k: int, error: float, reason: str) -> EarlyFlow:
         samples, time = paths.samples, float(paths.samples.times[k])
         pattern, sliding = _sides_at(paths, time)
-        f, log_scale = self.outputs(paths)
+        f, log_scale, _ = self.feedback(paths)
         with np.errstate(divide="ignore"):
             log_output = float(np.log(np.max(np.abs(f[k]))) + log_scale[k])
         return EarlyFlow(
@@ -281,9 +294,7 @@ class _Early:
             log_output = float(np.log(f)) + 2 * self.log_scale
         none = np.zeros_like(pattern)
         log_norm = log_norm + self.log_scale
-        return EarlyFlow(
-            0.0, direction, log_norm, ratio, pattern, none, 0.0, log_output, 0, reason
-        )
+        return EarlyFlow(0.0, direction, log_norm, ratio, pattern, none, 0.0, log_output, 0, reason)
 
 
 _NOT_RELU = "full flow: slopes {} and {} at the kink, and the closed form is that of a ReLU"
