@@ -22,13 +22,14 @@ from flowtheory.exact._state import N_TIED, SIDE_ACTIVE, SIDE_INACTIVE, add_datu
 @njit(cache=True, nogil=True, error_model="numpy")
 def _tied_gram(problem, tied):
     """<x_i, x_j> over the tied data."""
+    gram, x = problem.gram, problem.x
     h = np.empty((tied.size, tied.size))
     for m in range(tied.size):
         for k in range(m + 1):
-            if problem.gram.shape[0] > 0:
-                h[m, k] = problem.gram[tied[m], tied[k]]
+            if gram.shape[0] > 0:
+                h[m, k] = gram[tied[m], tied[k]]
             else:
-                h[m, k] = dot(problem.x[tied[m]], problem.x[tied[k]])
+                h[m, k] = dot(x[tied[m]], x[tied[k]])
             h[k, m] = h[m, k]
     return h
 
@@ -43,15 +44,16 @@ def project_to_kinks(problem, neuron):
     h = _tied_gram(problem, tied)
     members, size = np.empty(tied.size, dtype=np.int64), 0
     factor, step, b = np.empty(h.shape), np.empty(tied.size), np.empty(tied.size)
+    x, w, lam = problem.x, neuron.w, neuron.lam
     for m in range(tied.size):
-        b[m] = dot(problem.x[tied[m]], neuron.w)
-        if 0.0 < neuron.lam[tied[m]] < 1.0:
+        b[m] = dot(x[tied[m]], w)
+        if 0.0 < lam[tied[m]] < 1.0:
             members[size] = m
             size += 1
     if factorise(h, members, 0, size, factor) < 0:
         newton_step(b, members, size, factor, step)
         for m in range(size):
-            axpy(step[m], problem.x[tied[members[m]]], neuron.w)
+            axpy(step[m], x[tied[members[m]]], w)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -65,26 +67,27 @@ def resolve(problem, neuron, entering):
         tied[n_tied] = entering
         n_tied += 1
     h = _tied_gram(problem, tied[:n_tied])
+    g, r, share, side, noise = neuron.g, neuron.r, neuron.lam, neuron.side, problem.noise
     b, lam, tolerance = np.empty(n_tied), np.empty(n_tied), np.empty(n_tied)
     for m in range(n_tied):
         i = tied[m]
-        lam[m] = neuron.lam[i]
-        b[m] = neuron.g[i] * neuron.r[i]
-        tolerance[m] = problem.noise[i] * abs(neuron.g[i])
+        lam[m] = share[i]
+        b[m] = g[i] * r[i]
+        tolerance[m] = noise[i] * abs(g[i])
         for k in range(n_tied):
-            h[m, k] *= neuron.g[i] * neuron.g[tied[k]]
+            h[m, k] *= g[i] * g[tied[k]]
     if not box_least_squares(h, b, lam, tolerance):
         return False
     kept = 0
     for m in range(n_tied):
         i = tied[m]
-        if lam[m] != neuron.lam[i]:
-            add_datum(problem, neuron, i, (lam[m] - neuron.lam[i]) * neuron.g[i])
-            neuron.lam[i] = lam[m]
+        if lam[m] != share[i]:
+            add_datum(problem, neuron, i, (lam[m] - share[i]) * g[i])
+            share[i] = lam[m]
         if 0.0 < lam[m] < 1.0:
             tied[kept] = i
             kept += 1
         else:
-            neuron.side[i] = SIDE_ACTIVE if lam[m] >= 1.0 else SIDE_INACTIVE
+            side[i] = SIDE_ACTIVE if lam[m] >= 1.0 else SIDE_INACTIVE
     neuron.counts[N_TIED] = kept
     return True

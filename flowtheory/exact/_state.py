@@ -114,31 +114,32 @@ def add_datum(problem, neuron, i, weight):
     if problem.gram.shape[0] > 0:
         axpy(weight, problem.gram[i], neuron.r)
     else:
-        for k in range(neuron.r.size):
-            neuron.r[k] += weight * dot(problem.x[k], problem.x[i])
+        x, r = problem.x, neuron.r
+        for k in range(r.size):
+            r[k] += weight * dot(x[k], x[i])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def refresh(problem, neuron):
     """Recompute a, r and q from the book-kept pattern: stops the drift of incremental sums."""
-    fill(neuron.a, 0.0)
-    for i in range(neuron.g.size):
-        if neuron.lam[i] != 0.0:
-            axpy(neuron.lam[i] * neuron.g[i], problem.x[i], neuron.a)
-    for i in range(neuron.g.size):
-        neuron.r[i] = dot(problem.x[i], neuron.a)
-        neuron.q[i] = 0.0 if neuron.side[i] == SIDE_TIED else dot(problem.x[i], neuron.w)
+    x, a, w, g, lam = problem.x, neuron.a, neuron.w, neuron.g, neuron.lam
+    q, r, side = neuron.q, neuron.r, neuron.side
+    fill(a, 0.0)
+    for i in range(g.size):
+        if lam[i] != 0.0:
+            axpy(lam[i] * g[i], x[i], a)
+    for i in range(g.size):
+        r[i] = dot(x[i], a)
+        q[i] = 0.0 if side[i] == SIDE_TIED else dot(x[i], w)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def turn_over(neuron):
     """Change the sign of the output weight: in its convention all coefficients flip."""
     neuron.scalars[SIGN] = -neuron.scalars[SIGN]
-    for k in range(neuron.g.size):
-        neuron.g[k] = -neuron.g[k]
-        neuron.r[k] = -neuron.r[k]
-    for k in range(neuron.a.size):
-        neuron.a[k] = -neuron.a[k]
+    for array in (neuron.g, neuron.r, neuron.a):
+        for k in range(array.size):
+            array[k] = -array[k]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -47,7 +47,9 @@ def make(
     x: np.ndarray, y: np.ndarray, loss: str = "exponential", reduction: Reduction = "sum"
 ) -> GradientFlow:
     clock = Clock(reduction, SLOPES[loss])
-    return GradientFlow(frozen_outputs, outputs, {**LOSSES, "half_square": half_square}[loss], x, y, clock)
+    return GradientFlow(
+        frozen_outputs, outputs, {**LOSSES, "half_square": half_square}[loss], x, y, clock
+    )
 
 
 def balanced(W: np.ndarray, signs: np.ndarray | None = None) -> TwoLayer:
