@@ -175,6 +175,16 @@ def small_scale(repeats: int, limit: float) -> dict[str, Any]:
     return rows
 
 
+def by_modes(flow: GradientFlow, start: TwoLayer, end: float) -> dict[str, Callable[[], Any]]:
+    settings = Settings(rtol=1e-8, method="tsit5")
+    runs: dict[str, Callable[[], Any]] = {
+        "exact 1e-8": lambda: solve(flow, start, end, settings=settings)
+    }
+    for c in (0.2, 0.05, 0.0125):
+        runs[f"cheap c={c:g}"] = lambda c=c: solve_steps(flow, start, end, c=c)
+    return runs
+
+
 def finite_scale(repeats: int) -> dict[str, Any]:
     rows: dict[str, Any] = {}
     for m, d, n, end in ((30, 4, 16, 20.0), (60, 6, 30, 20.0), (100, 8, 50, 10.0)):
@@ -182,24 +192,18 @@ def finite_scale(repeats: int) -> dict[str, Any]:
         x, y = rng.normal(size=(n, d)), rng.normal(size=n)
         flow = gradient_flow(x, y, loss="half_square", reduction="mean")
         start = TwoLayer(0.1 * rng.normal(size=(m, d)), 0.1 * rng.normal(size=m))  # type: ignore[arg-type]
-        tight = solve(flow, start, end, settings=Settings(rtol=1e-12))
+        runs = by_modes(flow, start, end)
+        tight = solve(flow, start, end, settings=Settings(rtol=1e-11, method="tsit5"))
         reference = np.append(np.ravel(tight.params.W), tight.params.v)
-
-        def report(name: str, run: Callable[[], Any], key: str = f"m={m} n={n}") -> None:
+        for name, run in runs.items():
             first, seconds, out = timed(run, repeats)
             state = np.append(np.ravel(out.params.W), out.params.v)
             error = float(np.linalg.norm(state - reference) / np.linalg.norm(reference))
-            row = {"first_s": first, "s": seconds, "error": error}
-            rows[f"{key} {name}"] = row | {"evaluations": out.statistics.evaluations}
-            print(
-                f"{key} {name:<16} {seconds * 1e3:9.1f} ms  {out.statistics.evaluations:8d} "
-                f"evaluations  error {error:.1e}  {len(out.switches.time)} switches"
-            )
-
-        settings = Settings(rtol=1e-8, method="tsit5")
-        report("exact 1e-8", lambda: solve(flow, start, end, settings=settings))
-        for c in (0.2, 0.05, 0.0125):
-            report(f"cheap c={c:g}", lambda c=c: solve_steps(flow, start, end, c=c))
+            count = out.statistics.evaluations
+            row = {"first_s": first, "s": seconds, "error": error, "evaluations": count}
+            rows[f"m={m} n={n} {name}"] = row
+            print(f"m={m} n={n} {name:<16} {seconds * 1e3:9.1f} ms  {count:8d} evaluations")
+            print(f"    error {error:.1e}, {len(out.switches.time)} switches")
     return rows
 
 

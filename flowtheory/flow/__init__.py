@@ -3,6 +3,8 @@
 from flowtheory.flow.blowup import BlowUp as BlowUp
 from flowtheory.flow.blowup import Interval as Interval
 from flowtheory.flow.blowup import blow_up as blow_up
+from flowtheory.flow.choose import Choice as Choice
+from flowtheory.flow.choose import choose as choose
 from flowtheory.flow.coordinates import Polar as Polar
 from flowtheory.flow.coordinates import SundmanFlow as SundmanFlow
 from flowtheory.flow.coordinates import from_polar as from_polar

@@ -297,7 +297,7 @@ class _Early:
         return EarlyFlow(0.0, direction, log_norm, ratio, pattern, none, 0.0, log_output, 0, reason)
 
 
-_NOT_RELU = "full flow: slopes {} and {} at the kink, and the closed form is that of a ReLU"
+_NOT_RELU = "full flow: slopes {:g} and {:g} at the kink, and the closed form is that of a ReLU"
 
 
 def _sides_at(

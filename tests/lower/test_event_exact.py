@@ -15,7 +15,7 @@ from flowtheory.lower import event_exact_start, gradient_flow, solve_small_scale
 from flowtheory.symbolic import leaky_relu
 
 FINE = Settings(rtol=1e-11, method="tsit5")
-EPS, END = 1e-6, 0.45
+EPS, END = 1e-6, 0.7
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def test_two_hand_overs_and_the_full_flow_meet(
         gaps.append(apart(run.rest.params, full.params))
         assert gaps[-1] < 30 * run.early.error
     # A lower hand-over is closer, in proportion to the outputs that were neglected.
-    assert gaps[1] < gaps[0] / 20
+    assert gaps[1] < gaps[0] / 10
 
 
 def test_the_limit_of_small_scale(problem: tuple[GradientFlow, np.ndarray, np.ndarray]) -> None:
@@ -104,7 +104,7 @@ def test_the_limit_of_small_scale(problem: tuple[GradientFlow, np.ndarray, np.nd
 def test_from_eps_1e300_to_training(problem: tuple[GradientFlow, np.ndarray, np.ndarray]) -> None:
     """The full flow takes over at a time of about 690 / rate, and the loss falls."""
     flow, W, v = problem
-    horizon = 30.0
+    horizon = 65.0
     run = solve_small_scale(flow, W, v, horizon, log_scale=math.log(1e-300), settings=FINE)
     assert run.rest is not None
     assert run.outcome is Outcome.REACHED_T
