@@ -163,7 +163,7 @@ def _settled(flow: GradientFlow, params: TwoLayer, surfaces: Surfaces) -> tuple[
                 fix="give the sliding sets that an earlier run ended with, or none",
             )
         W[j] = surfaces.project(j, W[j])
-    return TwoLayer(W, params.v), surfaces
+    return TwoLayer(W, params.v), surfaces  # type: ignore[arg-type]
 
 
 def _sides(name: str, given: np.ndarray, shape: tuple[int, int]) -> Bool[np.ndarray, "h n"]:

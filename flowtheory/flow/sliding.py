@@ -13,6 +13,9 @@ x_i$, are needed only to see when they leave $(0, 1)$:
 $$ \lambda_i = -\frac{\langle x_i^+, c_j\rangle}{\Delta\sigma'\, g_i}, \qquad
    x_i^+ \text{ the rows of the pseudo-inverse of } X_{S_j} . $$
 
+Data on one line through 0 (duplicates, $x$ and $-x$) share their kink. The first of them stands for
+all in the formula, with the sum of their $g_i |x_i|$ for its own.
+
 Basis and pseudo-inverse are constant within the cell and padded to K rows a neuron. K = 0 compiles
 to the field and the levels of a flow without sliding.
 """
@@ -41,12 +44,14 @@ class Cell(NamedTuple):
     r"""What is constant between two events.
 
     Attributes:
-        pattern: $P$, 0 or 1, and 0 for the data of $S_j$; shape (h, n).
+        pattern: $P$, 0 or 1; for the data of $S_j$ that of the side $\lambda = 0$; shape (h, n).
         sliding: whether $i \in S_j$, shape (h, n).
         basis: orthonormal basis of the span of $\{x_i\}_{i \in S_j}$, padded with zeros; (h, K, D).
         dual: rows $x_i^+$ of the pseudo-inverse, padded with zeros; shape (h, K, D).
         datum: the datum of each row of `dual`, shape (h, K).
         present: which rows are not padding, shape (h, K).
+        group: for every datum the first one with the same kink (a multiple of it), shape (n,).
+        length: $|x_i|$, shape (n,).
         sign: sign of $v_j$ at the start of the cell, shape (h,).
         jump: $\Delta\sigma' = \sigma'(0^+) - \sigma'(0^-)$.
     """
@@ -57,6 +62,8 @@ class Cell(NamedTuple):
     dual: Float[Array, "h K D"]
     datum: Int[Array, "h K"]
     present: Bool[Array, "h K"]
+    group: Int[Array, " n"]
+    length: Float[Array, " n"]
     sign: Float[Array, " h"]
     jump: Float[Array, ""]
 
@@ -102,7 +109,9 @@ def shares(model: Model, data: Samples, cell: Cell, params: TwoLayer) -> Float[A
     r"""$\lambda_i$ of every sliding datum, 1/2 in the padding."""
     c, g = unit_field(model, data, cell.pattern, params)
     force = -jnp.einsum("hkd,hd->hk", cell.dual, c)
-    strength = cell.jump * g[cell.datum]
+    # Data that share their kink act as one: crossing it switches all of them.
+    whole = jax.ops.segment_sum(g * cell.length, cell.group, len(g)) / cell.length
+    strength = cell.jump * whole[cell.datum]
     # A share leaves (0, 1) before its strength is 0, and is outside while the strength vanishes.
     share = force / jnp.where(strength == 0, jnp.finfo(c.dtype).tiny, strength)
     return jnp.where(cell.present, share, 0.5)

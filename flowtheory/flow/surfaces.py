@@ -5,7 +5,8 @@ $G_i = \mathrm{sign}(v_j)\,\Delta\sigma'\,g_i$ a kink with $G_i \ge 0$ is never 
 crossed; those with $G_i < 0$ take the shares that make the field shortest
 (`flowtheory.box`): 0 and 1 are the two sides, a share between slides. Crossing a kink with
 $G_i \ge 0$ while sliding along others is always consistent, because the shortest field is a
-monotone function of what is added to it.
+monotone function of what is added to it. Data that share their kink (duplicates, $x$ and $-x$) are
+one kink, whose $G$ is the sum of theirs, each times $|x_i|$.
 
 The sliding set of a neuron with $v_j = 0$ turns from attracting into repelling: all velocities
 across kinks are proportional to $v_j$. From there on every continuation that leaves some of the
@@ -81,7 +82,7 @@ class Surfaces:
     Attributes:
         x: data, shape (n, D).
         jump: $\Delta\sigma'$.
-        pattern: active data; False while sliding. Shape (h, n).
+        pattern: active data, shape (h, n); while sliding, the side that stands for a share of 0.
         sliding: data that are slid along, shape (h, n).
     """
 
@@ -93,6 +94,7 @@ class Surfaces:
 
     def __post_init__(self) -> None:
         self._norms = np.linalg.norm(self.x, axis=1)
+        self._group, self._along = _parallel(self.x / self._norms[:, None])
 
     @property
     def rows(self) -> int:
@@ -117,6 +119,8 @@ class Surfaces:
             dual,  # type: ignore[arg-type]
             datum,  # type: ignore[arg-type]
             present,  # type: ignore[arg-type]
+            self._group,  # type: ignore[arg-type]
+            self._norms,  # type: ignore[arg-type]
             sign,  # type: ignore[arg-type]
             np.float64(self.jump),  # type: ignore[arg-type]
         )
@@ -145,8 +149,20 @@ class Surfaces:
         share = self.pattern[j].astype(np.float64)
         if j in self._planes:
             plane = self._planes[j]
-            share[plane.data] = -(plane.dual @ view.field) / (self.jump * view.g[plane.data])
+            whole = self.jump * self._whole(view.g)[plane.data]
+            for i, value in zip(plane.data, -(plane.dual @ view.field) / whole, strict=True):
+                self._spread(share, i, value)
         return share
+
+    def _whole(self, g: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+        """Sum over the data of a kink, as a coefficient of each of them."""
+        return np.bincount(self._group, g * self._norms, len(g))[self._group] / self._norms
+
+    def _spread(self, share: Float[np.ndarray, " n"], i: int, value: float) -> None:
+        """Give datum i and all data on its kink the sides that go with `value` for i."""
+        members = self._group == self._group[i]
+        same = self._along[members] == self._along[i]
+        share[members] = np.where(same, value, 1 - value)
 
     def project(self, j: int, w: Float[np.ndarray, " D"]) -> Float[np.ndarray, " D"]:
         """w with what rounding has put off its surfaces removed."""
@@ -164,17 +180,20 @@ class Surfaces:
         """
         share = np.clip(self.shares(j, view), _INSIDE, 1 - _INSIDE)
         share = np.where(self.sliding[j], share, self.pattern[j])
-        gain = view.sign * self.jump * view.g
-        tied = self.sliding[j].copy()
+        gain = view.sign * self.jump * self._whole(view.g)
+        i = int(self._group[i]) if i >= 0 else i  # the first datum of the kink stands for all
+        tied = self.sliding[j] & (self._group == np.arange(len(share)))
         if crossing is Crossing.KINK and gain[i] >= 0:
-            share[i] = 1 - share[i]
+            self._spread(share, i, 1 - share[i])
         elif crossing is Crossing.KINK:
             tied[i] = True
         elif crossing is not None:
-            tied[i], share[i] = False, float(crossing is Crossing.HIGH)
+            tied[i] = False
+            self._spread(share, i, float(crossing is Crossing.HIGH))
         if not np.any(tied):
             return self._book(j, share)
-        tied |= self._on_kink(view.w) & (gain < 0)
+        first = self._group == np.arange(len(share))
+        tied |= first & self._on_kink(view.w) & (gain < 0)
         leaving = i if crossing in (Crossing.LOW, Crossing.HIGH) else -1
         if leaving >= 0:
             tied[leaving] = False
@@ -199,18 +218,19 @@ class Surfaces:
         """The shortest field over the shares of the tied data."""
         from flowtheory.box import box_least_squares
 
-        frozen = self.pattern[j].astype(np.float64)
+        frozen, each = self.pattern[j].astype(np.float64), view.sign * self.jump * view.g
         scale = np.abs(gain) @ self._norms + np.linalg.norm(view.field)
         while True:
             z = np.flatnonzero(tied)
-            a = view.sign * view.field + (gain * (share - frozen)) @ self.x
+            a = view.sign * view.field + (each * (share - frozen)) @ self.x
             vectors = gain[z, None] * self.x[z]
             gradient, lam = vectors @ a, share[z]
             size = np.linalg.norm(vectors, axis=1)
             if not box_least_squares(vectors @ vectors.T, gradient, lam, _NOISE * scale * size):
                 return False
             a += (lam - share[z]) @ vectors
-            share[z] = lam
+            for k, value in zip(z, lam, strict=True):
+                self._spread(share, k, value)
             if leaving < 0:
                 return self._book(j, share)
             outward = (1 - 2 * share[leaving]) * gain[leaving] * (self.x[leaving] @ a)
@@ -220,14 +240,30 @@ class Surfaces:
             tied[leaving], leaving = True, -1
 
     def _book(self, j: int, share: np.ndarray) -> bool:
-        self.pattern[j] = share == 1
         self.sliding[j] = (share > 0) & (share < 1)
-        data = np.flatnonzero(self.sliding[j])
+        opposite = self._along != self._along[self._group]
+        self.pattern[j] = np.where(self.sliding[j], opposite, share == 1)
+        data = np.flatnonzero(self.sliding[j] & (self._group == np.arange(len(share))))
         self._planes.pop(j, None)
         if data.size:
             q, r = np.linalg.qr(self.x[data].T)
             self._planes[j] = _Plane(data, q.T, np.linalg.solve(r, q.T))
         return True
+
+
+def _parallel(units: Float[np.ndarray, "n D"]) -> tuple[np.ndarray, np.ndarray]:
+    """The first datum on the line of every datum, and which way along it each one points."""
+    largest = np.argmax(np.abs(units) > 0.5 * np.max(np.abs(units), axis=1)[:, None], axis=1)
+    along = np.sign(units[np.arange(len(units)), largest])
+    order = np.lexsort(np.round(along[:, None] * units, 12).T)
+    lines = (along[:, None] * units)[order]
+    new = np.any(np.abs(np.diff(lines, axis=0)) > _ON_KINK * 10, axis=1)
+    label = np.concatenate([[0], np.cumsum(new)])
+    first = np.full(label[-1] + 1, len(units))
+    np.minimum.at(first, label, order)
+    group = np.empty(len(units), dtype=np.int64)
+    group[order] = first[label]
+    return group, along
 
 
 def switch_kinds(

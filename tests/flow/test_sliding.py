@@ -17,7 +17,8 @@ from flowtheory.flow.surfaces import Surfaces, SwitchKind
 from flowtheory.lower import gradient_flow
 from flowtheory.symbolic import leaky_relu
 
-X2, Y2 = np.array([[1.0, 0.5], [0.0, 1.0]]), np.array([1.0, -1.0])
+# The third datum is never active: all small problems have three data and share their compilation.
+X3, Y3 = np.array([[1.0, 0.5], [0.0, 1.0], [-1.0, 0.0]]), np.array([1.0, -1.0, 1.0])
 SQUARE = Settings(rtol=1e-9, method="tsit5")
 FINE = Settings(rtol=1e-11, method="tsit5")
 
@@ -42,12 +43,12 @@ def slid() -> KinkedTrajectory:
 def test_the_two_point_closed_form() -> None:
     r"""On $x_2^\perp$ Filippov's field is $e_1$ with share 1/2, and the growth rate is 1."""
     start = balanced(1e-9 * np.array([[1.0, 0.3]]))
-    run = solve(make(X2, Y2), start, 6.0, settings=FINE)
+    run = solve(make(X3, Y3), start, 6.0, settings=FINE)
     assert run.outcome is Outcome.REACHED_T
     assert run.kinds.tolist() == [SwitchKind.SLIDE_BEGINS]
-    effective = propagate(X2, Y2, start.W, start.v)
+    effective = propagate(X3, Y3, start.W, start.v)
     np.testing.assert_allclose(run.switches.time, effective.time, rtol=1e-12)
-    np.testing.assert_allclose(run.shares, [[1.0, 0.5]], rtol=1e-10)
+    np.testing.assert_allclose(run.shares, [[1.0, 0.5, 0.0]], rtol=1e-10)
     late = run.times > run.switches.time[0]
     assert np.all(run["W"][late, 0, 1] == 0)
     growth = np.diff(np.log(run["v"][late, 0])) / np.diff(run.times[late])
@@ -56,9 +57,11 @@ def test_the_two_point_closed_form() -> None:
 
 def test_the_leaky_closed_form() -> None:
     r"""With slope a on the left: $1/2 = a + (1-a)\lambda$ on the kink."""
-    flow = gradient_flow(X2, Y2, activation=leaky_relu(0.2))  # type: ignore[arg-type]
-    run = solve(flow, balanced(1e-9 * np.array([[1.0, 0.3]])), 4.0, settings=FINE)
-    assert run.kinds.tolist() == [SwitchKind.SLIDE_BEGINS]
+    flow = gradient_flow(X3[:2], Y3[:2], activation=leaky_relu(0.2))  # type: ignore[arg-type]
+    start = balanced(1e-9 * np.array([[1.0, 0.0]]))
+    on = np.array([[False, True]])
+    run = solve(flow, start, 4.0, sliding=on, settings=FINE)
+    np.testing.assert_array_equal(run.sliding, on)
     np.testing.assert_allclose(run.shares, [[1.0, 0.375]], rtol=1e-10)
 
 
@@ -196,18 +199,41 @@ def test_order_through_kinks_and_slides() -> None:
 
 def test_an_output_weight_that_changes_sign_while_sliding() -> None:
     r"""$v = v_0\cosh t - \sinh t$ on the kink of $x_2$: zero at artanh $v_0$, then repelling."""
-    x, y = np.array([[-1.0, 0.5], [0.0, -1.0]]), np.array([-1.0, -1.0])
+    x, y = np.array([[-1.0, 0.5], [0.0, -1.0], [1.0, 0.0]]), np.array([-1.0, -1.0, 1.0])
     flow, eps = make(x, y), 1e-7
     start = TwoLayer(eps * np.array([[-1.0, 0.0]]), eps * np.array([0.5]))  # type: ignore[arg-type]
-    sides = {"pattern": np.array([[True, False]]), "sliding": np.array([[False, True]])}
+    sides = {"pattern": np.array([[1, 0, 0]]), "sliding": np.array([[0, 1, 0]])}
     run = solve(flow, start, 3.0, settings=FINE, **sides)
     assert run.outcome is Outcome.NONUNIQUE
     assert run.t_end == pytest.approx(np.arctanh(0.5), rel=1e-12)
     # Both sides are solutions from there: w leaves to the side that is chosen.
     for on in (True, False):
-        pattern = np.array([[True, on]])
+        pattern = np.array([[True, on, False]])
         after = solve(flow, run.params, 3.0, t_start=run.t_end, pattern=pattern, settings=FINE)
         assert after.outcome is Outcome.REACHED_T
         moved = np.asarray(after.params.W)[0] @ x[1]
         assert (moved > 0) == on
         assert abs(moved) > 0.1 * eps
+
+
+@pytest.mark.parametrize(
+    ("copies", "labels", "shares"),
+    [
+        # 1/2 = 2 share: both copies slide with half the share of one.
+        ([1, 1], [-1, -1], [1, 0.25, 0.25]),
+        # 1/2 + (1 - share) = share: x is attracting from above, -x from below.
+        ([1, -1], [-1, -1], [1, 0.75, 0.25]),
+        ([1, -2], [-1, -1], [1, 0.5 + 1 / 3, 0.5 - 1 / 3]),
+        # The jumps cancel: the kink is crossed, and -x takes over where x leaves.
+        ([1, -1], [-1, 1], [1, 0, 1]),
+    ],
+)
+def test_data_on_one_kink_act_as_one(
+    copies: list[float], labels: list[float], shares: list[float]
+) -> None:
+    x = np.vstack([X3[:1], np.outer(copies, X3[1])])
+    flow = make(x, np.array([1.0, *labels]))
+    run = solve(flow, balanced(1e-9 * np.array([[1.0, 0.3]])), 2.0, settings=FINE)
+    assert run.outcome is Outcome.REACHED_T
+    np.testing.assert_allclose(run.shares, [shares], atol=1e-9)
+    np.testing.assert_array_equal(run.sliding[0], (run.shares[0] > 0) & (run.shares[0] < 1))
