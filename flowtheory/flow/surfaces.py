@@ -230,7 +230,7 @@ class Surfaces:
                 return False
             a += (lam - share[z]) @ vectors
             for k, value in zip(z, lam, strict=True):
-                self._spread(share, k, value)
+                self._spread(share, int(k), value)
             if leaving < 0:
                 return self._book(j, share)
             outward = (1 - 2 * share[leaving]) * gain[leaving] * (self.x[leaving] @ a)
