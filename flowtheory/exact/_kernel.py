@@ -89,8 +89,9 @@ def elapsed(p0, v0, p1, v1, rho2, alpha):
 @njit(cache=True, nogil=True, error_model="numpy")
 def _moves(neuron):
     """Whether any datum is active or slid along."""
-    for i in range(neuron.lam.size):  # noqa: SIM110  (numba has no any() over generators)
-        if neuron.lam[i] > 0.0:
+    lam = neuron.lam
+    for i in range(lam.size):  # noqa: SIM110  (numba has no any() over generators)
+        if lam[i] > 0.0:
             return True
     return False
 
@@ -127,12 +128,14 @@ def _enter_cell(problem, neuron):
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "nsz"})
 def _switch_distances(problem, neuron, distances):
     """S to each datum's kink (inf if it moves away), and the least; branch-free to vectorise."""
+    # Locals: reading an array off a tuple inside a loop counts a reference, twice an iteration.
+    side, q, r, noise = neuron.side, neuron.q, neuron.r, problem.noise
     least = np.inf
     for i in range(distances.size):
-        speed = neuron.side[i] * neuron.r[i]
-        gap = -neuron.side[i] * neuron.q[i]
+        speed = side[i] * r[i]
+        gap = -side[i] * q[i]
         # A datum that has just crossed may lie on the wrong side by rounding: never go back.
-        s = max(gap, 0.0) / speed if speed > problem.noise[i] else np.inf
+        s = max(gap, 0.0) / speed if speed > noise[i] else np.inf
         distances[i] = s
         least = min(least, s)
     return least
@@ -149,9 +152,10 @@ def _next_switch(problem, neuron, distances):
     found = NO_DATUM
     if least == np.inf:
         return found, least
+    g = neuron.g
     for i in range(distances.size):
         if distances[i] <= least * (1.0 + 4.0 * EPS):
-            if neuron.g[i] > 0.0:
+            if g[i] > 0.0:
                 return i, distances[i]
             if found == NO_DATUM:
                 found = i
@@ -178,13 +182,16 @@ def _next_event(problem, neuron, cell, distances):
 def _advance(problem, neuron, cell, s, v1, dt):
     """Move along the straight line by S = s and renormalise."""
     axpy(s, neuron.a, neuron.w)
-    if neuron.counts[N_TIED] > 0:
-        project_to_kinks(problem, neuron)
     radius = np.sqrt(dot(neuron.w, neuron.w))
+    # What rounding puts off the kinks stays as it is, so it matters only where |w| shrinks.
+    if radius < 1.0 and neuron.counts[N_TIED] > 0:
+        project_to_kinks(problem, neuron)
+        radius = np.sqrt(dot(neuron.w, neuron.w))
     scale(neuron.w, 1.0 / radius)
     shift_and_scale(neuron.q, s, neuron.r, 1.0 / radius)
-    for i in neuron.tied[: neuron.counts[N_TIED]]:
-        neuron.q[i] = 0.0  # tied data stay on their kink exactly
+    tied, q = neuron.tied, neuron.q
+    for m in range(neuron.counts[N_TIED]):
+        q[tied[m]] = 0.0  # tied data stay on their kink exactly
     scalars = neuron.scalars
     scalars[TIME] += dt
     scalars[LOG_NORM] += np.log(radius)
@@ -285,9 +292,10 @@ def _sample(neuron, cell, dt, direction, log_norm_ratio):
     else:
         p_t = 0.5 * (plus - minus * decay * decay)
     v_t = 0.5 * (plus + minus * decay * decay)
+    a, w = neuron.a, neuron.w
     for k in range(direction.size):
-        along = neuron.a[k] / cell.alpha
-        direction[k] = (neuron.w[k] - p * along) * decay + p_t * along
+        along = a[k] / cell.alpha
+        direction[k] = (w[k] - p * along) * decay + p_t * along
     norm = np.sqrt(dot(direction, direction))
     scale(direction, 1.0 / norm)
     log_norm_ratio[0] = neuron.scalars[LOG_NORM] + alpha * dt + np.log(norm)

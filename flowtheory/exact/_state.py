@@ -20,6 +20,9 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from flowtheory.box import axpy as axpy
+from flowtheory.box import dot as dot
+
 EPS = 2.220446049250313e-16
 # Sums over active data carry rounding of this many ulps of sum |c_i||x_i| at most: a speed below
 # it is zero, else a datum in the span of the sliding ones would switch at a spurious time.
@@ -67,28 +70,12 @@ def make_problem(x: np.ndarray, c: np.ndarray, *, gram: bool) -> Problem:
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
-def dot(x, y):
-    """<x, y>; reassociation lets the sum use vector instructions."""
-    total = 0.0
-    for k in range(x.size):
-        total += x[k] * y[k]
-    return total
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
 def distance2(x, y, factor):
     """|x - factor y|^2 without forming the difference of squares."""
     total = 0.0
     for k in range(x.size):
         total += (x[k] - factor * y[k]) ** 2
     return total
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def axpy(factor, x, y):
-    """y += factor x."""
-    for k in range(x.size):
-        y[k] += factor * x[k]
 
 
 # Loops where NumPy would do in a line: numba compiles an array expression much more slowly.
@@ -127,31 +114,32 @@ def add_datum(problem, neuron, i, weight):
     if problem.gram.shape[0] > 0:
         axpy(weight, problem.gram[i], neuron.r)
     else:
-        for k in range(neuron.r.size):
-            neuron.r[k] += weight * dot(problem.x[k], problem.x[i])
+        x, r = problem.x, neuron.r
+        for k in range(r.size):
+            r[k] += weight * dot(x[k], x[i])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def refresh(problem, neuron):
     """Recompute a, r and q from the book-kept pattern: stops the drift of incremental sums."""
-    fill(neuron.a, 0.0)
-    for i in range(neuron.g.size):
-        if neuron.lam[i] != 0.0:
-            axpy(neuron.lam[i] * neuron.g[i], problem.x[i], neuron.a)
-    for i in range(neuron.g.size):
-        neuron.r[i] = dot(problem.x[i], neuron.a)
-        neuron.q[i] = 0.0 if neuron.side[i] == SIDE_TIED else dot(problem.x[i], neuron.w)
+    x, a, w, g, lam = problem.x, neuron.a, neuron.w, neuron.g, neuron.lam
+    q, r, side = neuron.q, neuron.r, neuron.side
+    fill(a, 0.0)
+    for i in range(g.size):
+        if lam[i] != 0.0:
+            axpy(lam[i] * g[i], x[i], a)
+    for i in range(g.size):
+        r[i] = dot(x[i], a)
+        q[i] = 0.0 if side[i] == SIDE_TIED else dot(x[i], w)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def turn_over(neuron):
     """Change the sign of the output weight: in its convention all coefficients flip."""
     neuron.scalars[SIGN] = -neuron.scalars[SIGN]
-    for k in range(neuron.g.size):
-        neuron.g[k] = -neuron.g[k]
-        neuron.r[k] = -neuron.r[k]
-    for k in range(neuron.a.size):
-        neuron.a[k] = -neuron.a[k]
+    for array in (neuron.g, neuron.r, neuron.a):
+        for k in range(array.size):
+            array[k] = -array[k]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -3,6 +3,8 @@
 from flowtheory.flow.blowup import BlowUp as BlowUp
 from flowtheory.flow.blowup import Interval as Interval
 from flowtheory.flow.blowup import blow_up as blow_up
+from flowtheory.flow.choose import Choice as Choice
+from flowtheory.flow.choose import choose as choose
 from flowtheory.flow.coordinates import Polar as Polar
 from flowtheory.flow.coordinates import SundmanFlow as SundmanFlow
 from flowtheory.flow.coordinates import from_polar as from_polar
@@ -32,12 +34,14 @@ from flowtheory.flow.run import Run as Run
 from flowtheory.flow.run import Stage as Stage
 from flowtheory.flow.schedule import log_times as log_times
 from flowtheory.flow.settings import Settings as Settings
+from flowtheory.flow.slides import KinkedTrajectory as KinkedTrajectory
 from flowtheory.flow.smooth import Functions as Functions
 from flowtheory.flow.smooth import SmoothFlow as SmoothFlow
 from flowtheory.flow.stabilised import Effort as Effort
 from flowtheory.flow.stabilised import LateRun as LateRun
 from flowtheory.flow.stabilised import solve_stabilised as solve_stabilised
 from flowtheory.flow.steps import solve_steps as solve_steps
+from flowtheory.flow.surfaces import SwitchKind as SwitchKind
 from flowtheory.flow.trajectory import Trajectory as Trajectory
 from flowtheory.flow.until import Event as Event
 from flowtheory.flow.until import Snapshot as Snapshot

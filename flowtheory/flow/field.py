@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Float
 
 
@@ -101,30 +102,63 @@ def margins(
     Positive while `pattern` is right, zero at the kink. Normalised per neuron, so that the same
     root tolerance serves every initialization scale.
     """
-    tiny = jnp.finfo(x.dtype).tiny
-    w_norm = jnp.maximum(jnp.linalg.norm(params.W, axis=1), tiny)
+    w_norm = jnp.maximum(_row_norms(params.W), jnp.finfo(x.dtype).tiny)
     x_norm = jnp.linalg.norm(x, axis=1)
     return (2 * pattern - 1) * preactivations(params, x) / (w_norm[:, None] * x_norm)
 
 
 def neuron_norms(params: TwoLayer) -> Float[Array, " h"]:
     r"""$\sqrt{|w_j|^2 + v_j^2}$."""
-    return jnp.sqrt(jnp.sum(params.W**2, axis=1) + params.v**2)
+    return _row_norms(jnp.concatenate([params.W, params.v[:, None]], axis=1))
+
+
+def _row_norms(rows: Float[Array, "h D"]) -> Float[Array, " h"]:
+    """Euclidean norms, of entries whose squares underflow too."""
+    largest = jnp.max(jnp.abs(rows), axis=1)
+    scale = lax.stop_gradient(jnp.where(largest > 0, largest, 1.0))
+    squares = jnp.sum((rows / scale[:, None]) ** 2, axis=1)
+    # The root's derivative at a row of zeros would be nan.
+    return scale * jnp.where(squares > 0, jnp.sqrt(jnp.where(squares > 0, squares, 1.0)), 0.0)
 
 
 def rate_bound(model: Model, data: Samples, params: TwoLayer) -> Float[Array, ""]:
     r"""An upper bound on the rates of the flow at `params`, for choosing step sizes.
 
-    $$ w \sum_i \left[\ell''_i |\nabla_\theta f_i|^2 + |r_i|\,|x_i|\right] $$
+    $$ \sum_i \left[w\,\ell''_i |\nabla_\theta f_i|^2 + |g_i|\,
+       \max_j \bigl(|\sigma'(q_{ji})|\,|x_i| + |v_j \sigma''(q_{ji})|\,|x_i|^2\bigr)\right] $$
 
-    For the ReLU network, whose Hessian is $w \sum_i [\ell''_i \nabla f_i \nabla f_i^T - r_i
-    \nabla^2 f_i]$ between kinks: the first sum is the trace of its first part, and
-    $|\nabla^2 f_i| \le |x_i|$ bounds the second. The trace alone is not enough: it is of second
-    order in the initialization scale, while the directions turn at a rate of order one.
+    with $g_i = w\,\ell'_i$ and $w$ the clock's weight. Between kinks the Hessian is
+    $\sum_i [w \ell''_i \nabla f_i \nabla f_i^T - g_i \nabla^2 f_i]$: the first sum is the trace of
+    its first part, and the second bounds $|\nabla^2 f_i|$, neuron by neuron. The larger of the
+    slopes at $\pm q$ is taken, since a datum may cross within a step. The trace alone is not
+    enough: it is of second order in the initialization scale, while the directions turn at a rate
+    of order one.
     """
     q = preactivations(params, data.x)
-    active = q > 0
+    value, slope, bend = activation_of(model, q)
     x2 = jnp.sum(data.x**2, axis=1)
-    squares = jnp.sum(active * q**2, axis=0) + x2 * jnp.sum(active * params.v[:, None] ** 2, axis=0)
+    squares = jnp.sum(value**2 + (params.v[:, None] * slope) ** 2 * x2, axis=0)
+    _, there, bent = activation_of(model, -q)
+    steepest = jnp.maximum(jnp.abs(slope), jnp.abs(there))
+    bend = jnp.abs(params.v)[:, None] * jnp.maximum(jnp.abs(bend), jnp.abs(bent))
+    second = jnp.max(steepest * jnp.sqrt(x2) + bend * x2, axis=0)
     r, curvature = residuals(model, data, model.outputs(params, data.x))
-    return data.weight * jnp.sum(jnp.abs(curvature) * squares + jnp.abs(r) * jnp.sqrt(x2))
+    return data.weight * jnp.sum(jnp.abs(curvature) * squares + jnp.abs(r) * second)
+
+
+def activation_of(
+    model: Model, z: Float[Array, "h n"]
+) -> tuple[Float[Array, "h n"], Float[Array, "h n"], Float[Array, "h n"]]:
+    r"""$\sigma(z)$, $\sigma'(z)$ and $\sigma''(z)$, read off the model's own outputs.
+
+    They are those of one-dimensional neurons with weight $z$ on the input 1.
+    """
+    flat, one = z.ravel(), jnp.ones((1, 1), z.dtype)
+
+    def network(weight: Float[Array, " m"], v: Float[Array, " m"]) -> Float[Array, ""]:
+        return model.outputs(TwoLayer(weight[:, None], v), one)[0]
+
+    ones = jnp.ones_like(flat)
+    value = jax.grad(network, argnums=1)(flat, ones)
+    slope, bend = jax.jvp(lambda w: jax.grad(network)(w, ones), (flat,), (ones,))
+    return value.reshape(z.shape), slope.reshape(z.shape), bend.reshape(z.shape)

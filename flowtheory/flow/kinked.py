@@ -1,13 +1,11 @@
-r"""The exact mode: smooth flow between kinks, every pattern switch located and crossed.
+r"""The exact mode: smooth flow between kinks, every pattern switch located, crossed or slid along.
 
 Between switches the activation pattern is frozen, so the field is smooth and a high-order method
 keeps its order. At a switch the pattern's bit is flipped by book-keeping (never by looking at the
 sign of $\langle w_j, x_i\rangle$, which is roundoff there) and integration restarts with the step
-size it had.
-
-Only crossing is implemented. Under Assumption 1 with a loss whose $-y\,\partial_f\ell > 0$ nothing
-else happens. Where the field on the other side points back, the flow slides along the kink
-(Filippov), and the run ends as `CHATTERING`.
+size it had. Where the field on the other side points back, the neuron slides along the kink
+(Filippov), along several of them at once if need be: `sliding` has the field and the levels at
+which a slide ends, `surfaces` the decision at an event.
 """
 
 from __future__ import annotations
@@ -32,7 +30,6 @@ from flowtheory.flow.field import (
     margins,
     neuron_norms,
     rate_bound,
-    vector_field,
 )
 from flowtheory.flow.integrate import STAGES
 from flowtheory.flow.loop import Carry, Status, Stops, System, Tolerance, stretch
@@ -42,13 +39,17 @@ from flowtheory.flow.problem import GradientFlow
 from flowtheory.flow.recorder import SAVES, Progress, Recorder
 from flowtheory.flow.schedule import save_times
 from flowtheory.flow.settings import Settings
-from flowtheory.flow.trajectory import Statistics, Switches, Trajectory
+from flowtheory.flow.slides import KinkedTrajectory
+from flowtheory.flow.sliding import Cell, kink_levels, rate, slopes, unit_field
+from flowtheory.flow.surfaces import Surfaces, Target, View, switch_kinds
+from flowtheory.flow.trajectory import Statistics, Switches
 from flowtheory.flow.until import NEVER, Until, require_escape
 from flowtheory.outcome import Outcome
 from flowtheory.precision import float64
 
 _FIRST_STEP = 1e-2
 _OFF_PATTERN = 1e-12
+_OFF_SURFACE = 1e-8
 
 
 def solve(
@@ -57,6 +58,7 @@ def solve(
     t_end: float,
     *,
     pattern: Bool[np.ndarray, "h n"] | None = None,
+    sliding: Bool[np.ndarray, "h n"] | None = None,
     t_start: float = 0.0,
     until: Until = NEVER,
     times: Float[np.ndarray, " k"] | None = None,
@@ -65,7 +67,7 @@ def solve(
     log_time: bool = False,
     settings: Settings | None = None,
     progress: Progress | None = None,
-) -> Trajectory:
+) -> KinkedTrajectory:
     r"""Integrate the exact gradient flow through its kinks, with every switch located.
 
     Args:
@@ -74,6 +76,8 @@ def solve(
         t_end: final time, in the flow's clock.
         pattern: activation pattern for small t > `t_start`, shape (h, n); by default the strict
             one. Needed for a start on a kink that moves to its active side.
+        sliding: data that are slid along at the start, shape (h, n); none by default. The weights
+            are put on their kinks, and the sets are checked against Filippov's field.
         t_start: time of `params`.
         until: stop earlier, at a loss or when every neuron is classified.
         times: times to save at; log-spaced by default. Start and end are always saved.
@@ -84,8 +88,10 @@ def solve(
         progress: called now and then with (t, log10 loss, outcome so far).
 
     Returns:
-        The trajectory. Outcomes: `REACHED_T`; `EVENT` (`until` was met); `CHATTERING` (the flow
-        slides along a kink); `EVENT_LIMIT`; `STEP_LIMIT`; `STIFF`; `NONFINITE`.
+        The trajectory. Outcomes: `REACHED_T`; `EVENT` (`until` was met); `NONUNIQUE` (an output
+        weight changed sign while its neuron slid: the kinks became repelling, see `surfaces`);
+        `CHATTERING` (switches at one time without end); `EVENT_LIMIT`; `STEP_LIMIT`; `STIFF`;
+        `NONFINITE`.
 
     Raises:
         DataError: parameters that do not fit the data, or are not finite.
@@ -95,8 +101,7 @@ def solve(
     params = flow.start(np.asarray(params.W), np.asarray(params.v))
     run = _Run(
         flow,
-        params,
-        _start_pattern(flow, params, pattern),
+        *_start_sides(flow, params, pattern, sliding),
         save_times(times, t_start, t_end),
         t_start,
         until,
@@ -109,29 +114,62 @@ def solve(
     return run.finish()
 
 
-def _start_pattern(
-    flow: GradientFlow, params: TwoLayer, pattern: np.ndarray | None
-) -> Bool[np.ndarray, "h n"]:
-    if pattern is None:
-        return flow.pattern(params)
-    pattern = np.array(pattern, dtype=bool)
+def _start_sides(
+    flow: GradientFlow,
+    params: TwoLayer,
+    pattern: np.ndarray | None,
+    sliding: np.ndarray | None,
+) -> tuple[TwoLayer, Surfaces]:
+    """The start, on its surfaces, and the sides of all data."""
     shape = (len(params.v), flow.n)
-    if pattern.shape != shape:
-        raise ParameterError(
-            f"pattern has shape {pattern.shape}",
-            expected=f"(h, n) = {shape}",
-            fix="one row a neuron",
-        )
+    slides = np.zeros(shape, dtype=bool) if sliding is None else _sides("sliding", sliding, shape)
+    given = flow.pattern(params) if pattern is None else _sides("pattern", pattern, shape)
+    sides = given & ~slides
     with float64():
-        off = np.asarray(margins(params, flow.samples.x, jnp.asarray(pattern))) < -_OFF_PATTERN
-    if np.any(off):
-        j, i = map(int, np.argwhere(off)[0])
+        off = np.asarray(margins(params, flow.samples.x, jnp.asarray(sides)))
+        left, right = map(float, slopes(flow.model, jnp.asarray(flow.x)))
+    wrong = np.argwhere(~slides & (off < -_OFF_PATTERN))
+    if wrong.size and pattern is not None:
+        j, i = map(int, wrong[0])
         raise ParameterError(
-            f"pattern[{j}, {i}] is {bool(pattern[j, i])}, and <w_{j}, x_{i}> has the other sign",
+            f"pattern[{j}, {i}] is {bool(sides[j, i])}, and <w_{j}, x_{i}> has the other sign",
             expected="the pattern of the start; free only where <w, x> = 0",
             fix="leave pattern out unless the start lies on a kink",
         )
-    return pattern
+    away = np.argwhere(slides & (np.abs(off) > _OFF_SURFACE))
+    if away.size:
+        j, i = map(int, away[0])
+        raise ParameterError(
+            f"sliding[{j}, {i}] is True, and the cosine of w_{j} and x_{i} is {off[j, i]:.1e}",
+            expected=f"a start on the kink, to {_OFF_SURFACE:g}",
+            fix="give the sliding sets that belong to these weights, or none",
+        )
+    return _settled(flow, params, Surfaces(flow.x, right - left, sides, slides))
+
+
+def _settled(flow: GradientFlow, params: TwoLayer, surfaces: Surfaces) -> tuple[TwoLayer, Surfaces]:
+    """Sliding sets checked against the field, and the weights projected on them."""
+    W = np.array(params.W)
+    for j in map(int, np.flatnonzero(surfaces.sliding.any(axis=1))):
+        if not surfaces.settle(j, _view(flow, surfaces, params, j)):
+            raise ParameterError(
+                f"neuron {j} cannot slide along the data of its row of `sliding`",
+                expected="data for which the shortest field exists",
+                fix="give the sliding sets that an earlier run ended with, or none",
+            )
+        W[j] = surfaces.project(j, W[j])
+    return TwoLayer(W, params.v), surfaces  # type: ignore[arg-type]
+
+
+def _sides(name: str, given: np.ndarray, shape: tuple[int, int]) -> Bool[np.ndarray, "h n"]:
+    array = np.array(given, dtype=bool)
+    if array.shape != shape:
+        raise ParameterError(
+            f"{name} has shape {array.shape}",
+            expected=f"(h, n) = {shape}",
+            fix="one row a neuron",
+        )
+    return array
 
 
 class _Piece(NamedTuple):
@@ -139,14 +177,14 @@ class _Piece(NamedTuple):
 
     Attributes:
         data: samples.
-        pattern: activation pattern, 0 or 1.
+        cell: frozen pattern and sliding sets.
         escape: largest |f| of the early phase.
         loss: loss to stop at.
         armed: (escape, loss).
     """
 
     data: Samples
-    pattern: Float[Array, "h n"]
+    cell: Cell
     escape: Float[Array, ""]
     loss: Float[Array, ""]
     armed: Bool[Array, " 2"]
@@ -154,19 +192,19 @@ class _Piece(NamedTuple):
 
 @cache
 def _system(model: Model) -> System:
-    """The flow with its pattern frozen; levels: every margin, escape, loss."""
+    """The flow within a cell; levels: those of the kinks, escape, loss."""
 
-    def rate(params: TwoLayer, piece: _Piece) -> TwoLayer:
-        return vector_field(model, piece.data, frozen(model, piece.data, piece.pattern), params)
+    def field(params: TwoLayer, piece: _Piece) -> TwoLayer:
+        return rate(model, piece.data, piece.cell, params)
 
     def levels(params: TwoLayer, piece: _Piece) -> Float[Array, " levels"]:
-        outputs = frozen(model, piece.data, piece.pattern)
+        outputs = frozen(model, piece.data, piece.cell.pattern)
         escape = 1 - jnp.max(jnp.abs(outputs(params))) / piece.escape
         loss = jnp.log(energy(model, piece.data, outputs, params) / piece.loss)
         rest = jnp.where(piece.armed, jnp.stack([escape, loss]), 1.0)
-        return jnp.concatenate([margins(params, piece.data.x, piece.pattern).ravel(), rest])
+        return jnp.concatenate([kink_levels(model, piece.data, piece.cell, params), rest])
 
-    return System(rate, neuron_norms, levels)
+    return System(field, neuron_norms, levels)
 
 
 @partial(jax.jit, static_argnames=("model",))
@@ -180,17 +218,19 @@ def _start_values(
 
 
 @partial(jax.jit, static_argnames=("model",))
-def _normal_rate(
-    model: Model,
-    data: Samples,
-    pattern: Float[Array, "h n"],
-    params: TwoLayer,
-    j: Array,
-    i: Array,
-) -> Array:
-    """Rate of <w_j, x_i>, positive when it moves into the side that `pattern` says."""
-    rate = vector_field(model, data, frozen(model, data, pattern), params).W[j] @ data.x[i]
-    return (2 * pattern[j, i] - 1) * rate
+def _unit_field(
+    model: Model, data: Samples, pattern: Float[Array, "h n"], params: TwoLayer, j: Array
+) -> tuple[Array, Array]:
+    c, g = unit_field(model, data, pattern, params)
+    return c[j], g
+
+
+def _view(flow: GradientFlow, surfaces: Surfaces, params: TwoLayer, j: int) -> View:
+    """What the decision about neuron j needs to know."""
+    pattern = surfaces.pattern.astype(np.float64)
+    with float64():
+        c, g = map(np.asarray, _unit_field(flow.model, flow.samples, pattern, params, np.int64(j)))
+    return View(np.asarray(params.W)[j], -1.0 if params.v[j] < 0 else 1.0, c, g)
 
 
 class _Run:
@@ -200,7 +240,7 @@ class _Run:
         self,
         flow: GradientFlow,
         params: TwoLayer,
-        pattern: Bool[np.ndarray, "h n"],
+        surfaces: Surfaces,
         saves: Float[np.ndarray, " k"],
         t_start: float,
         until: Until,
@@ -211,7 +251,7 @@ class _Run:
         progress: Progress | None,
     ) -> None:
         self.began = time.monotonic()
-        self.flow, self.params, self.pattern = flow, params, pattern
+        self.flow, self.params, self.surfaces = flow, params, surfaces
         self.saves, self.until = saves, until
         self.recorder = Recorder(flow, observe, progress)
         self.escape, self.log_time, self.settings = escape, log_time, settings
@@ -219,7 +259,8 @@ class _Run:
         with float64():
             self.atol = settings.absolute(np.asarray(neuron_norms(params)))
         self.t, self.s = t_start, self._to_s(t_start)
-        self.switches: list[tuple[float, int, int, bool]] = []
+        self.switches: list[tuple[float, int, int, bool, int]] = []
+        self.still = 0
         self.saved = self.accepted = self.rejected = self.landed = self.stretches = 0
         self.escape_time = math.inf
         self.outcome: Outcome | None = None
@@ -241,7 +282,7 @@ class _Run:
         self._stop_if_classified()
         self.recorder.add_one(self.t, self.params)
 
-    def finish(self) -> Trajectory:
+    def finish(self) -> KinkedTrajectory:
         while self.outcome is None:
             self.recorder.report(self.t, self.params, None)
             self._advance()
@@ -272,7 +313,8 @@ class _Run:
     def _piece(self) -> _Piece:
         armed = np.array([math.isinf(self.escape_time), self.until.loss is not None])
         levels = np.float64(self.escape), np.float64(self.until.loss or 1.0)
-        return _Piece(self.data, self.pattern.astype(np.float64), *levels, armed)  # type: ignore[arg-type]
+        cell = self.surfaces.cell(np.where(np.asarray(self.params.v) < 0, -1.0, 1.0))
+        return _Piece(self.data, cell, *levels, armed)  # type: ignore[arg-type]
 
     def _stops(self, steps: int) -> Stops:
         saves = np.full(SAVES, np.inf)
@@ -302,50 +344,80 @@ class _Run:
                 self.outcome = Outcome.NONFINITE
 
     def _event(self, target: int) -> None:
-        kinks = self.pattern.size
-        if target < kinks:
-            self._switch(*divmod(target, self.flow.n))
-        elif target == kinks:
+        found = self.surfaces.decode(target)
+        if found is not None:
+            self._switch(found)
+        elif target == self.surfaces.levels:
             self.escape_time = self.t
         else:
             self.outcome = Outcome.EVENT
 
-    def _switch(self, j: int, i: int) -> None:
-        self.pattern[j, i] = ~self.pattern[j, i]
-        self.switches.append((self.t, j, i, bool(self.pattern[j, i])))
-        with float64():
-            rate = float(_normal_rate(self.flow.model, self.data, *self._state(), j, i))
-        if rate < 0:
-            self.outcome = Outcome.CHATTERING
+    def _switch(self, found: Target) -> None:
+        j = found.neuron
+        if found.crossing is None:
+            self.outcome = Outcome.NONUNIQUE  # attracting kinks become repelling
             return
+        before = self._sides(j)
+        view = _view(self.flow, self.surfaces, self.params, j)
+        if not self.surfaces.settle(j, view, found.datum, found.crossing):
+            self.outcome = Outcome.NONUNIQUE
+            return
+        W = np.array(self.params.W)
+        W[j] = self.surfaces.project(j, W[j])
+        self.params = self.params._replace(W=W)
+        self._log(j, before)
         limit = self.settings.max_switches
-        if len(self.switches) >= (2 * self.pattern.size + 100 if limit is None else limit):
+        if len(self.switches) >= (2 * self.flow.n * len(W) + 100 if limit is None else limit):
             self.outcome = Outcome.EVENT_LIMIT
         self._stop_if_classified()
 
+    def _sides(self, j: int) -> tuple[np.ndarray, np.ndarray]:
+        return self.surfaces.pattern[j].copy(), self.surfaces.sliding[j].copy()
+
+    def _log(self, j: int, before: tuple[np.ndarray, np.ndarray]) -> None:
+        moved = not self.switches or self.t > self.switches[-1][0]
+        self.still = 0 if moved else self.still + 1
+        if self.still > 4 * self.surfaces.pattern.size + 16:
+            self.outcome = Outcome.CHATTERING
+        after = self._sides(j)
+        for i, kind in switch_kinds(before, after):
+            self.switches.append((self.t, j, i, bool(after[0][i]), int(kind)))
+
     def _stop_if_classified(self) -> None:
         if self.until.classified:
-            classes = classify(self.pattern, np.asarray(self.params.v), self.flow.y)
-            if np.all(classes != OPEN):
+            sides = self.surfaces
+            classes = classify(sides.pattern, np.asarray(self.params.v), self.flow.y)
+            if np.all(classes != OPEN) and not np.any(sides.sliding):
                 self.outcome = Outcome.EVENT
 
     def _state(self) -> tuple[Float[np.ndarray, "h n"], TwoLayer]:
-        return self.pattern.astype(np.float64), self.params
+        return self.surfaces.pattern.astype(np.float64), self.params
 
     def _to_s(self, t: float) -> float:
         return math.log1p(t) if self.log_time else float(t)
 
-    def _result(self) -> Trajectory:
-        columns = list(zip(*self.switches, strict=True)) or [(), (), (), ()]
-        kinds = (np.float64, np.int64, np.int64, np.bool_)
+    def _shares(self) -> Float[np.ndarray, "h n"]:
+        sides = self.surfaces
+        shares = sides.pattern.astype(np.float64)
+        for j in map(int, np.flatnonzero(sides.sliding.any(axis=1))):
+            shares[j] = sides.shares(j, _view(self.flow, sides, self.params, j))
+        return shares
+
+    def _result(self) -> KinkedTrajectory:
+        columns = list(zip(*self.switches, strict=True)) or [()] * 5
+        types = (np.float64, np.int64, np.int64, np.bool_, np.int64)
+        *switches, kinds = (np.array(c, t) for c, t in zip(columns, types, strict=True))
         attempts = self.accepted + self.rejected + self.landed
-        return Trajectory(
+        return KinkedTrajectory(
             times=np.array(self.recorder.times),
             observables=self.recorder.columns(),
             errors={},
             params=self.params,
-            pattern=self.pattern,
-            switches=Switches(*(np.array(c, k) for c, k in zip(columns, kinds, strict=True))),
+            pattern=self.surfaces.pattern,
+            switches=Switches(*switches),
+            kinds=kinds,
+            sliding=self.surfaces.sliding,
+            shares=self._shares(),
             escape_time=self.escape_time,
             escape_level=self.escape,
             outcome=self.outcome or Outcome.REACHED_T,

@@ -5,15 +5,16 @@ its phases, $h = c / \text{bound}$ with the rate bound of `field.rate_bound`. On
 $\theta_0$ is a midpoint rule with a time-averaged activation pattern:
 
 1. $k = F(\theta_0)$; the preactivations move from $q_0$ to about $q_1 = q_0 + h\,\dot q(k)$;
-2. $\bar P = (\sigma(q_1) - \sigma(q_0))/(q_1 - q_0)$, the mean of $\sigma'$ along that line: for
-   the ReLU, the fraction of the step during which the datum is active;
+2. $\bar P$, the fraction of the step during which $q > 0$ on that line; by linearity of
+   $\sigma_P(z) = (s_- + (s_+ - s_-) P) z^p$ in $P$ the mean slope of every kinked activation;
 3. $\theta_1 = \theta_0 + h\,F_{\bar P}(\theta_0 + h k/2)$, $F_{\bar P}$ the field with the pattern
    frozen at $\bar P$.
 
 Away from kinks this is the midpoint rule. Through a kink the fraction is right to $O(h)$, so the
 error a crossing adds is $O(h^2)$: the scheme is of second order on flows that cross kinks, where a
 Runge-Kutta step that ignores them is of first order at best. Where the flow slides along a kink
-the mean of $\bar P$ over the steps is Filippov's convex combination.
+the mean of $\bar P$ over the steps is Filippov's convex combination, and the order is one. For
+powers of ReLU the field is continuous and the order is two.
 
 Two runs are made, with $c$ and $c/2$. The second is the answer. Its error bar is 1.5 times the
 difference, quantity by quantity, the largest over the saved time and its two neighbours (a
@@ -79,7 +80,7 @@ def _axpy(a: Float[Array, ""], x: TwoLayer, y: TwoLayer) -> TwoLayer:
 
 
 def _mean_pattern(q: Float[Array, "h n"], dq: Float[Array, "h n"]) -> Float[Array, "h n"]:
-    """Mean of the ReLU's derivative on the line from q to q + dq."""
+    """Fraction of the line from q to q + dq on which the datum is active."""
     moves = dq != 0
     mean = (jax.nn.relu(q + dq) - jax.nn.relu(q)) / jnp.where(moves, dq, 1.0)
     # Rounding of relu(q + dq) - relu(q) must not take an inner datum off 0 or 1.
@@ -143,7 +144,7 @@ def solve_steps(
     max_steps: int = 1_000_000,
     progress: Progress | None = None,
 ) -> Trajectory:
-    r"""Integrate the flow of a ReLU network with steps of one kind, with error bars.
+    r"""Integrate the flow of a kinked network with steps of one kind, with error bars.
 
     Args:
         flow: network, loss, data and clock.

@@ -44,7 +44,8 @@ class NetworkFunctions:
             stated derivative at the kink.
         preactivations: (params, x) to $\langle w_j, x_i\rangle$ [h, n]; a kink where one is 0.
         frozen_outputs: (params, x, pattern) to $f$ with $\sigma(z_{ji})$ replaced by
-            $P_{ji} z_{ji}$, smooth across kinks; `pattern` [h, n] holds $\sigma'(z_{ji})$.
+            $(s_- + (s_+ - s_-) P_{ji})\, z_{ji}^p$, smooth across kinks; `pattern` [h, n] holds
+            $P_{ji} = 1[z_{ji} > 0]$, whatever the slopes $s_\pm$ of the activation, or a fraction.
         frozen_loss: (params, x, y, pattern) to the loss of `frozen_outputs`.
     """
 

@@ -26,6 +26,7 @@ from flowtheory.symbolic.activation import find_activation as find_activation
 from flowtheory.symbolic.activation import leaky_relu as leaky_relu
 from flowtheory.symbolic.activation import relu as relu
 from flowtheory.symbolic.activation import relu_power as relu_power
+from flowtheory.symbolic.activation import sloped_relu as sloped_relu
 from flowtheory.symbolic.activation import with_activation as with_activation
 from flowtheory.symbolic.alignment import derive_alignment as derive_alignment
 from flowtheory.symbolic.asymptotic import Formula as Formula

@@ -116,6 +116,25 @@ def leaky_relu(slope: Any, at_kink: Any = 0) -> Activation:
     return Activation(f"leaky_relu({a})", Ramp(ARGUMENT, a, k))
 
 
+def sloped_relu(left: Any, right: Any) -> Activation:
+    r"""$s_+ z$ for $z > 0$ and $s_- z$ otherwise, $s_-$ = `left`, $s_+$ = `right` not zero.
+
+    The derivative at the kink is $s_-$, so that data on a kink count as inactive. A slope may be a
+    symbol (the parametric ReLU).
+
+    Raises:
+        ParameterError: `right` is zero; mirror the data for such an activation.
+    """
+    a, b = _number("left", left), _number("right", right)
+    if b.is_zero:
+        raise ParameterError(
+            "the slope on the right is 0",
+            expected="a slope that is not zero for z > 0",
+            fix="sloped_relu(0, -slope) of -z: change the sign of the weights",
+        )
+    return Activation(f"sloped_relu({a}, {b})", b * Ramp(ARGUMENT, a / b, a / b))
+
+
 def relu_power(power: int) -> Activation:
     r"""$\max(z, 0)^p$ for an integer $p \ge 2$; its derivative at the kink is 0."""
     if isinstance(power, bool) or not isinstance(power, int) or power < 2:

@@ -35,15 +35,21 @@ def two_logistic(y: Any, f: Any) -> Any:
     return 2 * jax.nn.softplus(-y * f)
 
 
+def half_square(y: Any, f: Any) -> Any:
+    return (y - f) ** 2 / 2
+
+
 LOSSES = {"exponential": exponential, "logistic": logistic, "two_logistic": two_logistic}
-SLOPES = {"exponential": 1.0, "logistic": 0.5, "two_logistic": 1.0}
+SLOPES = {"exponential": 1.0, "logistic": 0.5, "two_logistic": 1.0, "half_square": 1.0}
 
 
 def make(
     x: np.ndarray, y: np.ndarray, loss: str = "exponential", reduction: Reduction = "sum"
 ) -> GradientFlow:
     clock = Clock(reduction, SLOPES[loss])
-    return GradientFlow(frozen_outputs, outputs, LOSSES[loss], x, y, clock)
+    return GradientFlow(
+        frozen_outputs, outputs, {**LOSSES, "half_square": half_square}[loss], x, y, clock
+    )
 
 
 def balanced(W: np.ndarray, signs: np.ndarray | None = None) -> TwoLayer:

@@ -47,14 +47,6 @@ def test_small_chunks_change_nothing() -> None:
     np.testing.assert_array_equal(pieces.switches.time, whole.switches.time)
 
 
-def test_sliding_ends_as_chattering() -> None:
-    x, y = np.array([[1.0, 0.5], [0.0, 1.0]]), np.array([1.0, -1.0])
-    out = solve(make(x, y), balanced(1e-6 * np.array([[1.0, 0.3], [1.0, 0.2]])), 10.0)
-    assert out.outcome is Outcome.CHATTERING
-    assert len(out.switches.time) == 1
-    assert out.switches.datum[0] == 1
-
-
 def test_duplicate_data_switch_together() -> None:
     x = np.array([[1.0, 0.0], [0.1, 0.995]])[[0, 1, 1, 1]]
     start = balanced(1e-4 * np.array([[0.0, -1.0]]))

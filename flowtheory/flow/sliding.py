@@ -1,0 +1,136 @@
+r"""Filippov's sliding field and the levels that end a cell, as pure JAX functions.
+
+A cell is a stretch of flow between two events. In it every neuron has a frozen pattern $P_j$ and a
+set $S_j$ of data on whose kinks $\langle w_j, x_i\rangle = 0$ it slides. With
+$c_j = \sum_{i \notin S_j} g_i \sigma'_{P_{ji}} x_i$, $g_i = -\partial_{f_i} L$, the field is
+
+$$ \dot w_j = v_j \Pi_j c_j, \qquad \Pi_j \text{ the projector on } \{x_i\}_{i \in S_j}^\perp, $$
+
+and $\dot v_j$ needs no multiplier, because the data of $S_j$ have $\langle w_j, x_i\rangle = 0$.
+The shares $\lambda_i$ of the two sides, $\Pi_j c_j = c_j + \Delta\sigma' \sum_{S_j} \lambda_i g_i
+x_i$, are needed only to see when they leave $(0, 1)$:
+
+$$ \lambda_i = -\frac{\langle x_i^+, c_j\rangle}{\Delta\sigma'\, g_i}, \qquad
+   x_i^+ \text{ the rows of the pseudo-inverse of } X_{S_j} . $$
+
+Data on one line through 0 (duplicates, $x$ and $-x$) share their kink. The first of them stands for
+all in the formula, with the sum of their $g_i |x_i|$ for its own.
+
+Basis and pseudo-inverse are constant within the cell and padded to K rows a neuron. K = 0 compiles
+to the field and the levels of a flow without sliding.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from flowtheory.flow.field import (
+    Model,
+    Samples,
+    TwoLayer,
+    frozen,
+    margins,
+    neuron_norms,
+    residuals,
+    vector_field,
+)
+
+
+class Cell(NamedTuple):
+    r"""What is constant between two events.
+
+    Attributes:
+        pattern: $P$, 0 or 1; for the data of $S_j$ that of the side $\lambda = 0$; shape (h, n).
+        sliding: whether $i \in S_j$, shape (h, n).
+        basis: orthonormal basis of the span of $\{x_i\}_{i \in S_j}$, padded with zeros; (h, K, D).
+        dual: rows $x_i^+$ of the pseudo-inverse, padded with zeros; shape (h, K, D).
+        datum: the datum of each row of `dual`, shape (h, K).
+        present: which rows are not padding, shape (h, K).
+        group: for every datum the first one with the same kink (a multiple of it), shape (n,).
+        length: $|x_i|$, shape (n,).
+        sign: sign of $v_j$ at the start of the cell, shape (h,).
+        jump: $\Delta\sigma' = \sigma'(0^+) - \sigma'(0^-)$.
+    """
+
+    pattern: Float[Array, "h n"]
+    sliding: Bool[Array, "h n"]
+    basis: Float[Array, "h K D"]
+    dual: Float[Array, "h K D"]
+    datum: Int[Array, "h K"]
+    present: Bool[Array, "h K"]
+    group: Int[Array, " n"]
+    length: Float[Array, " n"]
+    sign: Float[Array, " h"]
+    jump: Float[Array, ""]
+
+
+def slopes(model: Model, x: Float[Array, "n D"]) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    r"""$\sigma'(0^-)$ and $\sigma'(0^+)$, read off the frozen outputs on the first datum.
+
+    (0, 1) for ReLU, (a, 1) for a leaky one, (0, 0) for powers of ReLU, whose field is continuous.
+    """
+    first = x[:1]
+
+    def slope(side: float) -> Float[Array, ""]:
+        def output(w: Float[Array, " D"]) -> Float[Array, ""]:
+            one = TwoLayer(w[None], jnp.ones((1,), x.dtype))
+            return model.frozen_outputs(one, first, jnp.full((1, 1), side, x.dtype))[0]
+
+        return jax.grad(output)(jnp.zeros_like(x[0])) @ x[0] / (x[0] @ x[0])
+
+    return slope(0.0), slope(1.0)
+
+
+def rate(model: Model, data: Samples, cell: Cell, params: TwoLayer) -> TwoLayer:
+    r"""$(\dot W, \dot v)$ in the cell."""
+    free = vector_field(model, data, frozen(model, data, cell.pattern), params)
+    if cell.basis.shape[1] == 0:
+        return free
+    across = jnp.einsum("hkd,hd->hk", cell.basis, free.W)
+    return free._replace(W=free.W - jnp.einsum("hkd,hk->hd", cell.basis, across))
+
+
+def unit_field(
+    model: Model, data: Samples, pattern: Float[Array, "h n"], params: TwoLayer
+) -> tuple[Float[Array, "h D"], Float[Array, " n"]]:
+    r"""$c_j$, the field of $w_j$ per unit of $v_j$, and $g_i = -\partial_{f_i} L$."""
+    outputs = frozen(model, data, pattern)
+    g = data.weight * residuals(model, data, outputs(params))[0]
+    ones = jnp.ones_like(params.v)
+    _, pull = jax.vjp(lambda W: outputs(TwoLayer(W, ones)), params.W)
+    return pull(g)[0], g
+
+
+def shares(model: Model, data: Samples, cell: Cell, params: TwoLayer) -> Float[Array, "h K"]:
+    r"""$\lambda_i$ of every sliding datum, 1/2 in the padding."""
+    c, g = unit_field(model, data, cell.pattern, params)
+    force = -jnp.einsum("hkd,hd->hk", cell.dual, c)
+    # Data that share their kink act as one: crossing it switches all of them.
+    whole = jax.ops.segment_sum(g * cell.length, cell.group, len(g)) / cell.length
+    strength = cell.jump * whole[cell.datum]
+    # A share leaves (0, 1) before its strength is 0, and is outside while the strength vanishes.
+    share = force / jnp.where(strength == 0, jnp.finfo(c.dtype).tiny, strength)
+    return jnp.where(cell.present, share, 0.5)
+
+
+def kink_levels(model: Model, data: Samples, cell: Cell, params: TwoLayer) -> Float[Array, " m"]:
+    r"""Levels that are positive inside the cell; `decode` says which is which.
+
+    The margins of all data that are not slid along (h n of them); with sliding also $\lambda_i$ and
+    $1 - \lambda_i$ (h K each) and $\pm v_j$ relative to the neuron's size (h).
+    """
+    margin = margins(params, data.x, cell.pattern)
+    if cell.basis.shape[1] == 0:
+        return margin.ravel()
+    share = shares(model, data, cell, params)
+    low = jnp.where(cell.present, share, 1.0)
+    high = jnp.where(cell.present, 1 - share, 1.0)
+    size = jnp.maximum(neuron_norms(params), jnp.finfo(low.dtype).tiny)
+    slides = jnp.any(cell.present, axis=1)
+    sign = jnp.where(slides, cell.sign * params.v / size, 1.0)
+    margin = jnp.where(cell.sliding, 1.0, margin)
+    return jnp.concatenate([margin.ravel(), low.ravel(), high.ravel(), sign])
