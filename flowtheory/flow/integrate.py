@@ -133,6 +133,35 @@ def _solver(method: Method) -> Any:
     return kinds[method](scan_kind="lax")
 
 
+class Tableau(NamedTuple):
+    """An explicit Runge-Kutta pair, without the stage that a pair repeats in its next step.
+
+    Attributes:
+        a: stages from those before them, strictly lower triangular.
+        b: the step.
+        error: the step minus that of the lower order.
+    """
+
+    a: Float[np.ndarray, "s s"]
+    b: Float[np.ndarray, " s"]
+    error: Float[np.ndarray, " s"]
+
+
+def tableau(method: Method) -> Tableau:
+    """The coefficients of a pair, for a loop over states too small for diffrax's own stages."""
+    made = _solver(method).tableau
+    size = STAGES[method]
+    a = np.zeros((size, size))
+    for row, values in enumerate(made.a_lower[: size - 1], start=1):
+        a[row, :row] = values
+    rest = np.concatenate([made.b_sol[size:], made.b_error[size:]])
+    if np.any(rest):
+        raise ParameterError(
+            f"the last stage of {method} counts", expected="a pair without it", fix="use dopri8"
+        )
+    return Tableau(a, np.asarray(made.b_sol[:size]), np.asarray(made.b_error[:size]))
+
+
 class _Loop:
     """The functions of one stretch, closed over its data while it is being traced."""
 
