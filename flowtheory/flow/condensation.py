@@ -1,66 +1,67 @@
 r"""The first descent from a small start: plateau in closed form, then few nodes for many neurons.
 
-For multiplicity 1 every neuron obeys $\dot\theta = A\theta$ as long as the outputs are small
-(`flowtheory.flow.neurons`), so that the plateau need not be integrated, whatever its length:
+For multiplicity 1 the plateau need not be integrated, whatever its length:
 
-1. *Skip.* $\theta_j(T) = e^{AT}\theta_j(0)$ up to the hand-over $T_h$, where the outputs take back
-   the fraction $\eta_h$ of the force, and the first-order correction of `flowtheory.flow.level`
-   for what that leaves out; the error is of second order, $O(\eta_h^2)$.
-2. *Compress.* Continued in closed form to a virtual time $T_v$ where that fraction is 1e-4, the
-   neurons lie near a line: `flowtheory.flow.quadrature` makes $K$ + few weighted nodes of them
-   there, which are pulled back to $T_h$ and integrated. The state at $T_v$ itself is never used.
-3. *Judge.* Beside the nodes run a coarser rule of them and a copy moved by `NOISE`. From both the
-   error of the time is estimated (`Errors`); where it is above what was asked for, the rest is
-   spread over all its directions instead of bundled into one node, and if that is not enough all
-   neurons are integrated from the hand-over.
-
-The fraction is $\eta = \lambda E/(2 w\sum_i|\rho_i|^2)$ with $E = \sum_j|\theta_j|^2$: the first
-order of $\sum_i\langle\rho_i, f_i\rangle/\sum_i|\rho_i|^2$ once the leading mode dominates.
+1. *Skip.* $\theta_j(T_h) = e^{AT_h}\theta_j(0)$ up to the hand-over, where the outputs take back
+   the fraction $\eta_h$ of the force (`flowtheory.flow.plateau`), and the first-order correction
+   of `flowtheory.flow.level` for what that leaves out; the error is $O(\eta_h^2)$.
+2. *Compress.* Continued in closed form to a virtual time where $\eta$ = `VIRTUAL`, the neurons lie
+   near a line: `flowtheory.flow.quadrature` makes few weighted nodes of them there, which are
+   pulled back to $T_h$ and integrated. The state at the virtual time itself is never used.
+3. *Judge.* Beside the nodes run a coarser rule of them, and a copy displaced by `NOISE`. They give
+   the error of the time (`Errors`). Where it is above what was asked for, what the rule leaves
+   over is given nodes in all directions instead of one, and if that is not enough all neurons are
+   integrated from the hand-over.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
-from flowtheory.errors import DataError, ParameterError
+from flowtheory.errors import ParameterError
 from flowtheory.flow import level as loop
-from flowtheory.flow.field import Samples
-from flowtheory.flow.neurons import Linearisation, Neurons, linearise
+from flowtheory.flow.neurons import Groups
+from flowtheory.flow.plateau import Saddle, Start
 from flowtheory.flow.quadrature import Compression, Nodes, compress
 from flowtheory.outcome import Outcome
-from flowtheory.precision import as_float64, float64
+from flowtheory.precision import float64
 
 Reduced = Literal["bundled", "spread", "skipped", "full"]
-r"""How the neurons were integrated: as nodes, with the rest in one node (`bundled`) or in all its
-directions (`spread`); all of them from the hand-over on (`skipped`) or from the start (`full`)."""
+r"""How the neurons were integrated: as nodes, with what the rule leaves over in one node
+(`bundled`) or in all directions (`spread`); all of them from the hand-over on (`skipped`) or from
+the start (`full`)."""
 
-VIRTUAL = 1e-4
+VIRTUAL = 1.0
 """Fraction of the force taken back at the virtual time."""
 
 NOISE = 1e-7
 """Relative size of the displacement whose effect is measured."""
 
-_STEP_SHARE = 0.05
+_STEP_SHARE = 0.1  # tolerance of a step over that of the time
+_HAND_OVER_SHARE = 0.1
 _EARLIEST = 1e-12
-_CORE = 4
-_LADDER: tuple[Reduced, ...] = ("bundled", "spread", "skipped")
+_FIRST_STEP = 0.5
+_CORE = (3, 2)
+_HOPELESS = 0.1
+_ROUNDOFF = 2.0**-52
 
 
 class Errors(NamedTuple):
-    r"""The parts of the error estimate, in units of time.
+    r"""The parts of the error estimate of a time, in its unit.
 
     Attributes:
-        steps: errors of the Runge-Kutta steps times the measured effect of a displacement.
+        steps: relative errors of the Runge-Kutta steps times the effect of a displacement.
         hand_over: square of the first-order correction, times the same.
         nodes: difference of the times of the two rules; 0 where all neurons were integrated.
-        rest: what one node for all of the rest may miss, its share of the energy at the end over
-            $\lambda$.
-        roundoff: of the sum of times.
+        rest: what one node for all that the rule leaves over may miss: its share of
+            $\sum|\theta|^2$ at the end, over $\lambda$.
+        roundoff: of the sums.
     """
 
     steps: float = 0.0
@@ -75,87 +76,23 @@ class Errors(NamedTuple):
         return float(sum(self))
 
 
-@dataclass(frozen=True, eq=False)
-class Saddle:
-    r"""A flow of weighted neurons with its linear part at the origin.
+class Neuron(NamedTuple):
+    r"""All neurons, rebuilt.
 
     Attributes:
-        neurons: outputs and loss; keep the object, compiled code is found by its functions.
-        data: samples.
-        linear: the flow of one neuron at the origin.
+        theta: $\theta_j$, shape (m, p).
+        error: of each, estimated.
     """
 
-    neurons: Neurons
-    data: Samples
-    linear: Linearisation
-
-    @classmethod
-    def of(cls, neurons: Neurons, data: Samples, size: int) -> Saddle:
-        """The saddle of neurons of `size` parameters each."""
-        return cls(neurons, data, linearise(neurons, data, size))
+    theta: Float[np.ndarray, "m p"]
+    error: Float[np.ndarray, " m"]
 
 
-@dataclass(frozen=True, eq=False)
-class Start:
-    r"""Neurons $\theta_j(0) = e^{u}c_jV^T$ in the modes $V$ of $A$.
+class Attempt(NamedTuple):
+    """A way that was tried, and the error of the time that it was estimated to have."""
 
-    Attributes:
-        saddle: the flow.
-        modal: $c$, shape (m, p).
-        log_scale: $u$.
-    """
-
-    saddle: Saddle
-    modal: Float[np.ndarray, "m p"]
-    log_scale: float
-
-    @classmethod
-    def of(cls, saddle: Saddle, theta: Float[np.ndarray, "m p"], log_scale: float = 0.0) -> Start:
-        r"""A start at $e^{u}$ times `theta`; any $u$, such as that of a scale of 1e-300.
-
-        Raises:
-            DataError: The neurons are zero, not finite, or of another size than the flow's.
-        """
-        theta = as_float64(theta, "theta")
-        size = len(saddle.linear.rates)
-        if theta.ndim != 2 or theta.shape[1] != size or not np.any(theta):
-            raise DataError(
-                f"theta has shape {theta.shape}" if np.any(theta) else "all neurons are zero",
-                expected=f"one neuron of {size} parameters a row, not all zero",
-                fix="stack the parameters of a neuron in a row",
-            )
-        return cls(saddle, theta @ saddle.linear.modes, float(log_scale))
-
-    def at(self, time: float) -> Float[np.ndarray, "m p"]:
-        r"""$e^{u + \lambda_a t}c_{ja}$: the linear flow, in modes."""
-        return self.modal * np.exp(self.saddle.linear.rates * time + self.log_scale)
-
-    def skip_to(self, time: float) -> Float[np.ndarray, "m p"]:
-        r"""$\theta_j(t)$ of the linear flow."""
-        return self.at(time) @ self.saddle.linear.modes.T
-
-    def time_of(self, fraction: float) -> float:
-        r"""When the linear flow has $\eta$ = `fraction`; 0 if it starts there, inf if it never is.
-
-        Newton's iteration on $\ln E(t)$, which is convex: from a time where the leading mode alone
-        has that energy, it descends to the root.
-        """
-        linear = self.saddle.linear
-        with np.errstate(divide="ignore"):
-            parts = np.log(np.sum(self.modal**2, axis=0)) + 2 * self.log_scale
-        target = math.log(2 * fraction * linear.pull / linear.rate)
-        if not math.isfinite(parts[-1]):
-            return math.inf
-        time = max(0.0, (target - parts[-1]) / (2 * linear.rate))
-        for _ in range(20):
-            exponents = parts + 2 * linear.rates * time
-            share = np.exp(exponents - exponents.max())
-            excess = math.log(share.sum()) + float(exponents.max()) - target
-            change = excess / (2 * float(linear.rates @ share) / float(share.sum()))
-            if time == 0.0 or abs(change) <= 1e-9 * time:
-                break
-            time = max(0.0, time - change)
-        return time
+    method: Reduced
+    error: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,34 +103,59 @@ class Descent:
         outcome: `EVENT` at the level, `REACHED_T` at the end time before it, `STEP_LIMIT` or
             `NONFINITE`.
         time: the time of that.
-        error: estimate of the error of `time`.
-        errors: its parts.
+        errors: parts of the estimate of its error.
         method: how the neurons were integrated.
         hand_over: $T_h$, up to where the linear flow was followed in closed form.
         loss: at the end.
-        nodes: the nodes at the end; all neurons with weights 1 for `skipped` and `full`.
-        compression: what the nodes stand for; None if they are the neurons.
-        evaluations: of the field of the nodes, of the last method.
-        tried: the methods that were tried, with their error estimates.
+        theta: the nodes at the end; the neurons for `skipped` and `full`.
+        weights: $\omega$ of the nodes.
+        steps: accepted and rejected steps.
+        tried: what was tried, this one included.
     """
 
     outcome: Outcome
     time: float
-    error: float
     errors: Errors
     method: Reduced
     hand_over: float
     loss: float
-    nodes: Nodes
-    compression: Compression | None
-    evaluations: int
-    tried: tuple[tuple[Reduced, float], ...] = ()
+    theta: Float[np.ndarray, "K p"]
+    weights: Float[np.ndarray, " K"]
+    steps: tuple[int, int]
+    tried: tuple[Attempt, ...]
+    _start: Start
+    _rules: tuple[tuple[Nodes, np.ndarray], ...]
+    _drift: float
+
+    @property
+    def error(self) -> float:
+        """The estimated error of `time`; infinite if the run failed."""
+        return self.errors.total if self.outcome.ok else math.inf
+
+    @cached_property
+    def neurons(self) -> Neuron:
+        """All neurons at `time`; for `bundled` nodes by a second run, which keeps all directions.
+
+        Their errors are estimated by the difference of what the two rules give, plus that of the
+        steps.
+        """
+        if self.method in ("skipped", "full"):
+            found = self.theta
+            difference = np.zeros(len(found))
+        elif self.method == "spread":
+            (fine, at), (coarse, other) = self._rules
+            found = fine.rebuild(at)
+            difference = np.linalg.norm(found - coarse.rebuild(other), axis=1)
+        else:
+            rtol = max(1e-12, min(1e-2, self.error / self.time))
+            again = descend(
+                self._start, -math.inf, end=self.time, rtol=rtol, method="spread"
+            )
+            return again.neurons
+        return Neuron(found, difference + self._drift * np.linalg.norm(found, axis=1))
 
 
-@dataclass(frozen=True, eq=False)
-class _Goal:
-    """What is asked for."""
-
+class _Goal(NamedTuple):
     loss: float
     end: float
     rtol: float
@@ -221,21 +183,19 @@ def descend(
         max_steps: Budget of steps of each.
 
     Raises:
-        ParameterError: A goal that cannot be reached from this start, or an `rtol` out of range.
+        ParameterError: A loss that is not below that of the plateau, or an option out of range.
     """
     _require(start, loss, end, rtol)
-    goal = _Goal(loss, end, rtol, max_steps)
-    ways = _ways(start, rtol) if method is None else (method,)
-    tried: tuple[tuple[Reduced, float], ...] = ()
-    sensitivity = None
+    driver = _Driver(start, _Goal(float(loss), float(end), rtol, max_steps))
+    tried: list[Attempt] = []
     found = None
-    for way in ways:
-        found, sensitivity = _by(way, start, goal, sensitivity)
-        tried = (*tried, (way, found.error))
-        if found.outcome.ok and found.error <= rtol * found.time:
+    for way in driver.ways() if method is None else (method,):
+        found = driver.by(way)
+        tried.append(Attempt(way, found.error))
+        if found.error <= rtol * found.time:
             break
     assert found is not None
-    return replace(found, tried=tried)
+    return replace(found, tried=tuple(tried))
 
 
 def _require(start: Start, loss: float, end: float, rtol: float) -> None:
@@ -245,7 +205,7 @@ def _require(start: Start, loss: float, end: float, rtol: float) -> None:
         raise ParameterError(
             f"end is {end!r}, loss {loss!r}", expected="a time > 0 or a loss", fix="give one"
         )
-    if loss >= start.saddle.linear.loss:
+    if not loss < start.saddle.linear.loss:
         raise ParameterError(
             f"loss is {loss:.6g}, that of the output 0 is {start.saddle.linear.loss:.6g}",
             expected="a loss below that of the output 0",
@@ -253,106 +213,113 @@ def _require(start: Start, loss: float, end: float, rtol: float) -> None:
         )
 
 
-def _ways(start: Start, rtol: float) -> tuple[Reduced, ...]:
-    """The ways worth trying, from the cheapest on."""
-    linear = start.saddle.linear
-    if not (linear.condenses and math.isfinite(start.time_of(VIRTUAL))):
-        return ("full",)
-    few = len(start.modal) <= 2 * (_CORE + start.modal.shape[1])
-    return _LADDER[2:] if few else _LADDER
+class _Driver:
+    """The ways from one start to one goal."""
+
+    def __init__(self, start: Start, goal: _Goal) -> None:
+        self.start, self.goal, self.linear = start, goal, start.saddle.linear
+        self.sensitivity: float | None = None
+
+    @cached_property
+    def hand_over(self) -> float:
+        fraction = max(_EARLIEST, math.sqrt(_HAND_OVER_SHARE * self.goal.rtol))
+        return min(self.start.time_of(fraction), self.goal.end * (1 - 1e-3))
+
+    @cached_property
+    def virtual(self) -> float:
+        return max(self.start.time_of(VIRTUAL), self.hand_over)
+
+    @cached_property
+    def compressions(self) -> tuple[Compression, ...]:
+        return compress(self.start.at(self.virtual), _CORE, even=self.linear.even)
+
+    def ways(self) -> tuple[Reduced, ...]:
+        """The ways worth trying, from the cheapest on."""
+        start, linear = self.start, self.linear
+        if not (linear.condenses and math.isfinite(start.time_of(VIRTUAL))):
+            return ("full",)
+        width, size = start.modal.shape
+        if width <= 2 * (_CORE[0] + size) or self.compressions[0].share > _HOPELESS:
+            return ("skipped",)
+        # The estimate of a bundle is at least about this share at the virtual time.
+        share = self.compressions[0].share / linear.rate
+        good = share <= 10 * self.goal.rtol * self.virtual
+        return ("bundled", "spread", "skipped") if good else ("spread", "skipped")
+
+    def flows(self, way: Reduced) -> list[Nodes]:
+        """The rules at the hand-over: a fine one, and a coarse one where the neurons are nodes."""
+        if way not in ("bundled", "spread"):
+            time = 0.0 if way == "full" else self.hand_over
+            return [Nodes(self.start.at(time), np.ones(len(self.start.modal)), np.zeros((0, 0)))]
+        fine, coarse = self.compressions
+        back = np.exp(self.linear.rates * (self.hand_over - self.virtual))
+        rules = (
+            (fine.bundled(), coarse.core) if way == "bundled" else (fine.spread(), coarse.clustered())
+        )
+        return [rule._replace(theta=rule.theta * back) for rule in rules]
+
+    def by(self, way: Reduced) -> Descent:
+        """Integrate one way, and estimate its error."""
+        flows = self.flows(way)
+        hand_over = 0.0 if way == "full" else self.hand_over
+        copies = [flows[-1]] if self.sensitivity is None else []
+        landed = self.land(flows, copies, hand_over)
+        behind = np.abs((landed.loss - landed.loss[0]) / landed.slope[0])
+        if copies:
+            reference = len(flows) - 1
+            moved = abs(landed.loss[-1] - landed.loss[reference]) / abs(landed.slope[reference])
+            self.sensitivity = max(float(moved) / NOISE, 1 / abs(self.linear.rate))
+        time = hand_over + float(landed.time)
+        states = np.split(landed.nodes, np.cumsum([len(f.weights) for f in flows]))
+        fine = flows[0]
+        rest = 0.0
+        if way == "bundled":
+            energy = fine.weights * np.sum(states[0] ** 2, axis=1)
+            rest = float(energy[-1] / energy.sum()) / self.linear.rate
+        errors = Errors(
+            self.sensitivity * float(landed.drift),
+            self.sensitivity * float(landed.defect) ** 2,
+            float(behind[1]) if len(flows) > 1 else 0.0,
+            rest,
+            4 * _ROUNDOFF * time * math.sqrt(1 + float(landed.accepted)),
+        )
+        rules = tuple(zip(flows, states, strict=False)) if len(flows) > 1 else ()
+        return Descent(
+            self.outcome(landed), time, errors, way, hand_over, float(landed.loss[0]), states[0],
+            fine.weights, (int(landed.accepted), int(landed.rejected)), (), self.start, rules,
+            float(landed.drift),
+        )  # fmt: skip
+
+    def land(self, flows: list[Nodes], copies: list[Nodes], hand_over: float) -> loop.Landed:
+        """The compiled loop for flows side by side, the copies displaced after the hand-over."""
+        linear, goal = self.linear, self.goal
+        still = [np.zeros_like(f.theta) for f in flows]
+        aside = np.concatenate([*still, *(_aside(f.theta) for f in copies)])
+        flows = [*flows, *copies]
+        theta = np.concatenate([f.theta for f in flows])
+        owner = np.repeat(np.arange(len(flows)), [len(f.weights) for f in flows])
+        members = (owner == np.arange(len(flows))[:, None]).astype(np.float64)
+        groups = Groups(members * np.concatenate([f.weights for f in flows]), members)
+        launch = loop.Launch(theta, groups, linear.rates, linear.modes, hand_over, aside)
+        step = _FIRST_STEP / linear.rate if linear.condenses else 1e-3
+        numbers = (goal.loss, goal.end - hand_over, _STEP_SHARE * goal.rtol, step)
+        aim = loop.Goal(*map(np.float64, numbers), np.int64(goal.max_steps))
+        saddle = self.start.saddle
+        with float64():
+            landed = loop.run(saddle.neurons, saddle.data, launch, aim, hand_over > 0)
+            return loop.Landed(*map(np.asarray, landed))
+
+    def outcome(self, landed: loop.Landed) -> Outcome:
+        """How the loop ended."""
+        if not (np.isfinite(landed.nodes).all() and np.isfinite(landed.loss).all()):
+            return Outcome.NONFINITE
+        if not landed.done:
+            return Outcome.STEP_LIMIT
+        return Outcome.EVENT if landed.fell else Outcome.REACHED_T
 
 
-def _by(
-    way: Reduced, start: Start, goal: _Goal, sensitivity: float | None
-) -> tuple[Descent, float]:
-    """One way, and the measured effect of a relative displacement on the time."""
-    linear = start.saddle.linear
-    hand_over, compression = 0.0, None
-    if way != "full":
-        eta = max(_EARLIEST, math.sqrt(_STEP_SHARE * goal.rtol))
-        hand_over = min(start.time_of(eta), goal.end)
-    if way in ("bundled", "spread"):
-        virtual = max(start.time_of(VIRTUAL), hand_over)
-        compression = compress(start.at(virtual), _CORE, even=linear.even)
-        groups = _groups(compression, _coarser(compression, start.at(virtual), linear.even), way)
-        back = np.exp(linear.rates * (hand_over - virtual))
-        groups = [Nodes(g.theta * back, g.weights) for g in groups]
-    else:
-        groups = [Nodes(start.at(hand_over), np.ones(len(start.modal)))]
-    if compression is not None or sensitivity is None:
-        groups.append(_displaced(groups[0]))
-    landed = _land(start.saddle, groups, hand_over, goal)
-    return _judge(way, start, goal, hand_over, compression, landed, sensitivity, groups)
-
-
-def _coarser(fine: Compression, theta: np.ndarray, even: bool) -> Compression:
-    size = max(1, len(fine.core.weights) - 1)
-    return compress(theta, size, even=even)
-
-
-def _groups(fine: Compression, coarse: Compression, way: Reduced) -> list[Nodes]:
-    if way == "bundled":
-        return [fine.bundled(), coarse.core]
-    return [fine.nodes(), coarse.spread()]
-
-
-def _displaced(nodes: Nodes) -> Nodes:
-    """Each node longer by `NOISE` of itself, and moved by as much in a fixed direction."""
-    size = np.linalg.norm(nodes.theta, axis=1, keepdims=True)
-    aside = np.cos(1.0 + 2.0 * np.arange(nodes.theta.size)).reshape(nodes.theta.shape)
-    aside *= size * math.sqrt(2.0 / nodes.theta.shape[1])
-    return Nodes(nodes.theta * (1 + NOISE) + NOISE * aside, nodes.weights)
-
-
-def _land(saddle: Saddle, groups: list[Nodes], hand_over: float, goal: _Goal) -> loop.Landed:
-    size = max(len(g.weights) for g in groups)
-    p = len(saddle.linear.rates)
-    theta, weights = np.zeros((len(groups), size, p)), np.zeros((len(groups), size))
-    for k, g in enumerate(groups):
-        theta[k, : len(g.weights)], weights[k, : len(g.weights)] = g
-    speed = saddle.linear.rate
-    begin = loop.Start(
-        theta, weights, saddle.linear.rates, saddle.linear.modes, np.float64(hand_over)
-    )  # type: ignore[arg-type]
-    step = 0.5 / speed if saddle.linear.condenses else 1e-3
-    aim = loop.Goal(
-        *map(np.float64, (goal.loss, goal.end - hand_over, _STEP_SHARE * goal.rtol, step)),
-        np.int64(goal.max_steps),
-    )  # type: ignore[arg-type]
-    with float64():
-        landed = loop.run(saddle.neurons, saddle.data, begin, aim, hand_over > 0)
-        return loop.Landed(*map(np.asarray, landed))
-
-
-def _judge(way, start, goal, hand_over, compression, landed, sensitivity, groups):
-    linear = start.saddle.linear
-    time = hand_over + float(landed.time)
-    behind = np.asarray((landed.loss - landed.loss[0]) / -landed.slope)
-    if len(groups) > 1 and (compression is None or len(groups) > 2):
-        sensitivity = max(abs(float(behind[-1])) / NOISE, 1 / abs(linear.rate))
-    nodes = Nodes(landed.nodes[0, : len(groups[0].weights)], groups[0].weights)
-    rest = 0.0
-    if way == "bundled":
-        energy = nodes.weights * np.sum(nodes.theta**2, axis=1)
-        rest = float(energy[-1] / energy.sum()) / linear.rate
-    errors = Errors(
-        sensitivity * float(landed.drift),
-        sensitivity * float(landed.defect) ** 2,
-        abs(float(behind[1])) if compression is not None else 0.0,
-        rest,
-        4 * 2.0**-52 * time * math.sqrt(1 + float(landed.accepted)),
-    )
-    steps = int(landed.accepted) + int(landed.rejected)
-    if not np.isfinite(landed.nodes).all():
-        outcome = Outcome.NONFINITE
-    elif steps >= goal.max_steps:
-        outcome = Outcome.STEP_LIMIT
-    else:
-        outcome = Outcome.REACHED_T if time >= goal.end else Outcome.EVENT
-    return (
-        Descent(
-            outcome, time, errors.total, errors, way, hand_over, float(landed.loss[0]), nodes,
-            compression, loop.STAGES * steps,
-        ),
-        sensitivity,
-    )
+def _aside(theta: np.ndarray) -> np.ndarray:
+    """`NOISE` of each node along itself, and as much in a fixed direction."""
+    size = np.linalg.norm(theta, axis=1, keepdims=True)
+    turn = np.cos(1.0 + 2.0 * np.arange(theta.size)).reshape(theta.shape)
+    return NOISE * (theta + size * turn * math.sqrt(2.0 / theta.shape[1]))

@@ -5,14 +5,15 @@ besides: the stages of a step are one small product, and the loss comes with the
 falls along the flow, so that its value at the end of a step says whether the level was passed;
 it is landed on by Newton steps on the length of the last Runge-Kutta step.
 
-Several groups of nodes, each with its outputs of its own, move side by side with common steps; the
+Several flows, each with nodes and outputs of its own, move side by side with common steps; the
 first one decides where to stop. Before the start each node is taken along the linear flow in closed
 form, and corrected for what that leaves out to first order,
 
 $$ \theta(T) \mathrel{+}= \int_0^T e^{A(T-s)}\,[F(\theta_s) - A\theta_s]\,ds,\qquad
    \theta_s = e^{As}\theta(0), $$
 
-which in $x = e^{-\lambda(T-s)}$ is an integral of powers: Gauss-Legendre points.
+in $x = e^{-\lambda(T-s)}$ an integral of powers of $x$, down to $x^{-2}$ where two neurons that do
+not grow act on one that does: Gauss-Legendre points on panels $[e^{-2k-2}, e^{-2k}]$.
 """
 
 from __future__ import annotations
@@ -24,37 +25,41 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from flowtheory.flow.field import Samples
 from flowtheory.flow.integrate import tableau
-from flowtheory.flow.neurons import Neurons, Rates, rates
+from flowtheory.flow.neurons import Groups, Neurons, Rates, rates
 
 STAGES = 13
 """Evaluations a step."""
 
 _ORDER = 8
 _SAFETY, _SHRINK, _GROW = 0.9, 0.2, 5.0
-_POINTS = 4
+_POINTS = 3
+_PANEL = 2.0
+_PANELS = 8  # what came before the last e^16 of growth is beyond roundoff
 _CLOSE = 1e-6  # of a step: what Newton leaves is the square of it
 
 
-class Start(NamedTuple):
+class Launch(NamedTuple):
     r"""Where and how to start.
 
     Attributes:
-        nodes: $\theta$, shape (G, K, p), in the coordinates of `modes`.
-        weights: $\omega$, shape (G, K).
+        nodes: $\theta$ of all flows, shape (K, p), in the coordinates of `modes`.
+        groups: which are whose, and their weights.
         rates: eigenvalues of $A$.
         modes: eigenvectors of $A$.
         skipped: time already passed along the linear flow, 0 for none.
+        aside: displacement of the nodes after that, in the coordinates of `modes`.
     """
 
     nodes: Array
-    weights: Array
+    groups: Groups
     rates: Array
     modes: Array
     skipped: Array
+    aside: Array
 
 
 class Goal(NamedTuple):
@@ -76,27 +81,31 @@ class Goal(NamedTuple):
 
 
 class Landed(NamedTuple):
-    """The end of a run.
+    r"""The end of a run.
 
     Attributes:
         time: since the start.
-        nodes: at that time, shape (G, K, p).
-        loss: of each group.
-        slope: $dL/dt$ of each group.
+        nodes: at that time, shape (K, p).
+        loss: of each flow.
+        slope: $dL/dt$ of each flow.
         drift: sum over the accepted steps of the largest relative error of a node.
         defect: size of the first-order correction at the start, relative.
         accepted: steps.
         rejected: steps.
+        done: whether the level or the end was reached.
+        fell: whether it was the level.
     """
 
     time: Float[Array, ""]
-    nodes: Float[Array, "G K p"]
+    nodes: Float[Array, "K p"]
     loss: Float[Array, " G"]
     slope: Float[Array, " G"]
     drift: Float[Array, ""]
     defect: Float[Array, ""]
     accepted: Int[Array, ""]
     rejected: Int[Array, ""]
+    done: Bool[Array, ""]
+    fell: Bool[Array, ""]
 
 
 class _Carry(NamedTuple):
@@ -115,33 +124,37 @@ def _norm(a: Array) -> Array:
     return jnp.sqrt(jnp.sum(a**2, axis=-1))
 
 
-def correction(neurons: Neurons, data: Samples, start: Start) -> Array:
+def correction(neurons: Neurons, data: Samples, start: Launch) -> Array:
     """The first-order correction of the nodes for the time skipped, in the coordinates of modes."""
     top = start.rates[-1]
     points, weights = np.polynomial.legendre.leggauss(_POINTS)
-    first = jnp.exp(-top * start.skipped)
+    passed = top * start.skipped
+    count = jnp.clip(jnp.ceil(passed / _PANEL), 1, _PANELS)
+    length = jnp.minimum(passed / count, _PANEL)
 
-    def at(point: Array) -> Array:
-        x = first + (1 - first) * (point + 1) / 2
+    def at(x: Array) -> Array:
         back = jnp.exp(start.rates * jnp.log(x) / top)
         c = start.nodes * back
-        force = jax.vmap(lambda t, o: rates(neurons, data, t, o).force)(
-            c @ start.modes.T, start.weights
-        )
+        force = rates(neurons, data, c @ start.modes.T, start.groups).force
         return (force @ start.modes - start.rates * c) / (back * x)
 
-    parts = jax.vmap(at)(jnp.asarray(points))
-    return jnp.tensordot(jnp.asarray(weights), parts, 1) * (1 - first) / (2 * top)
+    def panel(k: Array, total: Array) -> Array:
+        high, low = jnp.exp(-k * length), jnp.exp(-(k + 1) * length)
+        parts = jax.vmap(at)(low + (high - low) * (points + 1) / 2)
+        return total + jnp.tensordot(weights, parts, 1) * (high - low) / 2
+
+    blank = jnp.zeros_like(start.nodes)
+    return lax.fori_loop(0, count.astype(jnp.int64), panel, blank) / top
 
 
 @partial(jax.jit, static_argnames=("neurons", "skip"))
-def run(neurons: Neurons, data: Samples, start: Start, goal: Goal, skip: bool) -> Landed:
+def run(neurons: Neurons, data: Samples, start: Launch, goal: Goal, skip: bool) -> Landed:
     """From the start to the level or the end; see `Landed`."""
     pair = tableau("dopri8")
     a, b, low = (jnp.asarray(c) for c in pair)
 
     def field(y: Array) -> Rates:
-        return jax.vmap(lambda t, o: rates(neurons, data, t, o))(y, start.weights)
+        return rates(neurons, data, y, start.groups)
 
     def attempt(y: Array, k0: Array, h: Array) -> tuple[Array, Array]:
         def stage(i: Array, ks: Array) -> Array:
@@ -191,13 +204,15 @@ def run(neurons: Neurons, data: Samples, start: Start, goal: Goal, skip: bool) -
         size = _norm(nodes)
         defect = jnp.max(_norm(shift) / jnp.where(size > 0, size, 1.0))
         nodes = nodes + shift
-    y = nodes @ start.modes.T
+    y = (nodes + start.aside) @ start.modes.T
     zero, off = jnp.zeros((), jnp.int64), jnp.array(False)
     at = field(y)
     done = at.loss[0] <= goal.level
     first = _Carry(jnp.zeros(()), y, at, goal.step, off, done, jnp.zeros(()), zero, zero)
     c = lax.while_loop(go_on, body, first)
-    return Landed(c.t, c.y, c.at.loss, c.at.slope, c.drift, defect, c.accepted, c.rejected)
+    fell = c.landing | (at.loss[0] <= goal.level)
+    counts = (c.accepted, c.rejected, c.done, fell)
+    return Landed(c.t, c.y, c.at.loss, c.at.slope, c.drift, defect, *counts)
 
 
 def _hermite(low: Rates, high: Rates, h: Array, level: Array) -> Array:

@@ -63,13 +63,25 @@ def unstack(theta: Float[np.ndarray, "h p"]) -> TwoLayer:
     return TwoLayer(theta[:, :-1], theta[:, -1])  # type: ignore[arg-type]
 
 
+class Groups(NamedTuple):
+    r"""Nodes of several flows of one problem, integrated side by side.
+
+    Attributes:
+        weights: $\omega$ of each flow, zero for the nodes of the others, shape (G, K).
+        members: 1 for the nodes of a flow, shape (G, K).
+    """
+
+    weights: Array
+    members: Array
+
+
 class Rates(NamedTuple):
-    """What the flow is at one point.
+    r"""What the flows are at one point.
 
     Attributes:
         force: the velocity of every node, shape (K, p).
-        loss: $L$.
-        slope: $dL/dt = -\\sum_k\\omega_k|\\dot\\theta_k|^2$.
+        loss: $L$ of each flow, shape (G,).
+        slope: $dL/dt = -\sum_k\omega_k|\dot\theta_k|^2$ of each.
     """
 
     force: Array
@@ -77,19 +89,19 @@ class Rates(NamedTuple):
     slope: Array
 
 
-def rates(neurons: Neurons, data: Samples, theta: Array, weights: Array) -> Rates:
-    """Velocities of the nodes, loss and its slope."""
+def rates(neurons: Neurons, data: Samples, theta: Array, groups: Groups) -> Rates:
+    """Velocities of the nodes, losses and their slopes."""
 
-    def single(t: Array) -> Array:
-        return neurons.outputs(t, jnp.ones_like(weights), data.x)
+    def outputs(theta: Array, weights: Array) -> Array:
+        return jax.vmap(lambda o: neurons.outputs(theta, o, data.x))(weights)
 
     def reduced(f: Array) -> Array:
         return data.weight * jnp.sum(neurons.sample_loss(data.y, f))
 
-    loss, gradient = jax.value_and_grad(reduced)(neurons.outputs(theta, weights, data.x))
-    # Not the gradient of the loss over the weights: a weight may be zero.
-    (force,) = jax.vjp(single, theta)[1](-gradient)
-    return Rates(force, loss, -jnp.sum(weights * jnp.sum(force**2, axis=-1)))
+    loss, gradient = jax.vmap(jax.value_and_grad(reduced))(outputs(theta, groups.weights))
+    # Not the gradient of the losses over the weights: a weight may be zero.
+    (force,) = jax.vjp(lambda t: outputs(t, groups.members), theta)[1](-gradient)
+    return Rates(force, loss, -groups.weights @ jnp.sum(force**2, axis=-1))
 
 
 @dataclass(frozen=True, eq=False)
