@@ -18,11 +18,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
+from threadpoolctl import ThreadpoolController
 
 from flowtheory.errors import ParameterError
 from flowtheory.flow import level as loop
@@ -76,7 +77,7 @@ class Errors(NamedTuple):
         return float(sum(self))
 
 
-class Neuron(NamedTuple):
+class Rebuilt(NamedTuple):
     r"""All neurons, rebuilt.
 
     Attributes:
@@ -110,6 +111,7 @@ class Descent:
         theta: the nodes at the end; the neurons for `skipped` and `full`.
         weights: $\omega$ of the nodes.
         steps: accepted and rejected steps.
+        rtol: relative error asked for.
         tried: what was tried, this one included.
     """
 
@@ -122,6 +124,7 @@ class Descent:
     theta: Float[np.ndarray, "K p"]
     weights: Float[np.ndarray, " K"]
     steps: tuple[int, int]
+    rtol: float
     tried: tuple[Attempt, ...]
     _start: Start
     _rules: tuple[tuple[Nodes, np.ndarray], ...]
@@ -133,7 +136,7 @@ class Descent:
         return self.errors.total if self.outcome.ok else math.inf
 
     @cached_property
-    def neurons(self) -> Neuron:
+    def neurons(self) -> Rebuilt:
         """All neurons at `time`; for `bundled` nodes by a second run, which keeps all directions.
 
         Their errors are estimated by the difference of what the two rules give, plus that of the
@@ -147,12 +150,9 @@ class Descent:
             found = fine.rebuild(at)
             difference = np.linalg.norm(found - coarse.rebuild(other), axis=1)
         else:
-            rtol = max(1e-12, min(1e-2, self.error / self.time))
-            again = descend(
-                self._start, -math.inf, end=self.time, rtol=rtol, method="spread"
-            )
+            again = descend(self._start, -math.inf, end=self.time, rtol=self.rtol, method="spread")
             return again.neurons
-        return Neuron(found, difference + self._drift * np.linalg.norm(found, axis=1))
+        return Rebuilt(found, difference + self._drift * np.linalg.norm(found, axis=1))
 
 
 class _Goal(NamedTuple):
@@ -186,13 +186,24 @@ def descend(
         ParameterError: A loss that is not below that of the plateau, or an option out of range.
     """
     _require(start, loss, end, rtol)
-    driver = _Driver(start, _Goal(float(loss), float(end), rtol, max_steps))
+    # On products this small the threads of a busy machine cost milliseconds.
+    with _blas().limit(limits=1, user_api="blas"):
+        return _descend(start, _Goal(float(loss), float(end), rtol, max_steps), method)
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def _descend(start: Start, goal: _Goal, method: Reduced | None) -> Descent:
+    driver = _Driver(start, goal)
     tried: list[Attempt] = []
     found = None
     for way in driver.ways() if method is None else (method,):
         found = driver.by(way)
         tried.append(Attempt(way, found.error))
-        if found.error <= rtol * found.time:
+        if found.error <= goal.rtol * found.time:
             break
     assert found is not None
     return replace(found, tried=tuple(tried))
@@ -231,7 +242,8 @@ class _Driver:
 
     @cached_property
     def compressions(self) -> tuple[Compression, ...]:
-        return compress(self.start.at(self.virtual), _CORE, even=self.linear.even)
+        theta = self.start.at(self.virtual)
+        return compress(theta, _CORE, even=self.linear.even)
 
     def ways(self) -> tuple[Reduced, ...]:
         """The ways worth trying, from the cheapest on."""
@@ -286,7 +298,7 @@ class _Driver:
         rules = tuple(zip(flows, states, strict=False)) if len(flows) > 1 else ()
         return Descent(
             self.outcome(landed), time, errors, way, hand_over, float(landed.loss[0]), states[0],
-            fine.weights, (int(landed.accepted), int(landed.rejected)), (), self.start, rules,
+            fine.weights, (int(landed.accepted), int(landed.rejected)), self.goal.rtol, (), self.start, rules,
             float(landed.drift),
         )  # fmt: skip
 

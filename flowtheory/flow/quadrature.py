@@ -46,6 +46,7 @@ class Krylov(NamedTuple):
         """The Gauss rule of `size` points, fewer if the measure has fewer."""
         size = min(size, len(self.matrix))
         points, V = np.linalg.eigh(self.matrix[:size, :size])
+        V = V * np.where(V[0] < 0, -1.0, 1.0)
         return Rule(points, (self.total * V[0]) ** 2, self.basis[:, :size] @ V)
 
 
@@ -55,7 +56,7 @@ class Rule(NamedTuple):
     Attributes:
         points: eigenvalues of $J$.
         weights: of $\sum_j u_j^2\delta_{g_j}$.
-        basis: $P$, orthonormal columns; $P_{jk} = u_j\,\ell_k(g_j)/\sqrt{w_k}$ with $\ell_k$ the
+        basis: $P$, orthonormal columns; $P_{jk} = \pm u_j\ell_k(g_j)/\sqrt{w_k}$ with $\ell_k$ the
             Lagrange polynomials of the points and $w_k$ the weights.
     """
 
@@ -223,6 +224,8 @@ def compress(
     for size in sizes:
         rule = krylov.rule(min(size, len(krylov.matrix)))
         at = np.sqrt(np.maximum(rule.points, 0.0)) if even else np.abs(rule.points)
+        if not even:  # a node on the negative side stands there, not at its mirror image
+            rule = rule._replace(basis=rule.basis * np.where(rule.points < 0, -1.0, 1.0))
         # A node at 0 may have any size: only its second moments count.
         weights = rule.weights / np.maximum(at, _SMALLEST * typical) ** 2
         made.append(Compression(theta, rule, weights))
