@@ -28,7 +28,7 @@ from threadpoolctl import ThreadpoolController
 from flowtheory.errors import ParameterError
 from flowtheory.flow import level as loop
 from flowtheory.flow.neurons import Groups
-from flowtheory.flow.plateau import Saddle, Start
+from flowtheory.flow.plateau import Start
 from flowtheory.flow.quadrature import Compression, Nodes, compress
 from flowtheory.outcome import Outcome
 from flowtheory.precision import float64
@@ -46,9 +46,11 @@ NOISE = 1e-7
 
 _STEP_SHARE = 0.1  # tolerance of a step over that of the time
 _HAND_OVER_SHARE = 0.1
+_TAIL = 10.0  # of the neurons: largest square over mean square
+_RETRIES = 3
 _EARLIEST = 1e-12
 _FIRST_STEP = 0.5
-_CORE = (3, 2)
+_CORES = {True: ((3, 2), (6, 5)), False: ((6, 5),)}  # where theta and -theta do the same, or not
 _HOPELESS = 0.1
 _ROUNDOFF = 2.0**-52
 
@@ -58,7 +60,7 @@ class Errors(NamedTuple):
 
     Attributes:
         steps: relative errors of the Runge-Kutta steps times the effect of a displacement.
-        hand_over: square of the first-order correction, times the same.
+        hand_over: 10 times the mean square of the first-order correction, times the same.
         nodes: difference of the times of the two rules; 0 where all neurons were integrated.
         rest: what one node for all that the rule leaves over may miss: its share of
             $\sum|\theta|^2$ at the end, over $\lambda$.
@@ -200,8 +202,10 @@ def _descend(start: Start, goal: _Goal, method: Reduced | None) -> Descent:
     driver = _Driver(start, goal)
     tried: list[Attempt] = []
     found = None
-    for way in driver.ways() if method is None else (method,):
-        found = driver.by(way)
+    for way, core in driver.ways(method):
+        if found is not None and way == "bundled" and found.errors.rest > driver.allowed(found):
+            continue  # more nodes in the core do not help
+        found = driver.by(way, core)
         tried.append(Attempt(way, found.error))
         if found.error <= goal.rtol * found.time:
             break
@@ -231,49 +235,79 @@ class _Driver:
         self.start, self.goal, self.linear = start, goal, start.saddle.linear
         self.sensitivity: float | None = None
 
-    @cached_property
+        # The fraction taken back is the size of the correction; without the symmetry its square is.
+        self.fraction = math.sqrt(_HAND_OVER_SHARE * goal.rtol)
+        if not self.linear.even:
+            self.fraction = min(self.fraction, len(start.modal) * self.fraction**2)
+
+    @property
     def hand_over(self) -> float:
-        fraction = max(_EARLIEST, math.sqrt(_HAND_OVER_SHARE * self.goal.rtol))
-        return min(self.start.time_of(fraction), self.goal.end * (1 - 1e-3))
+        time = self.start.time_of(max(_EARLIEST, self.fraction))
+        return min(time, self.goal.end * (1 - 1e-3))
 
     @cached_property
     def virtual(self) -> float:
         return max(self.start.time_of(VIRTUAL), self.hand_over)
 
     @cached_property
-    def compressions(self) -> tuple[Compression, ...]:
+    def compressions(self) -> dict[int, Compression]:
+        """Those of all sizes, by size."""
+        sizes = sorted({k for core in _CORES[self.linear.even] for k in core}, reverse=True)
         theta = self.start.at(self.virtual)
-        return compress(theta, _CORE, even=self.linear.even)
+        made = compress(theta, tuple(sizes), even=self.linear.even)
+        return dict(zip(sizes, made, strict=True))
 
-    def ways(self) -> tuple[Reduced, ...]:
-        """The ways worth trying, from the cheapest on."""
+    def allowed(self, found: Descent) -> float:
+        """Error that is asked for."""
+        return self.goal.rtol * found.time
+
+    def ways(self, method: Reduced | None) -> list[tuple[Reduced, tuple[int, ...]]]:
+        """The ways worth trying, from the cheapest on, with the sizes of the cores."""
         start, linear = self.start, self.linear
+        cores = _CORES[linear.even]
+        if method is not None:
+            return [(method, cores[-1])]
         if not (linear.condenses and math.isfinite(start.time_of(VIRTUAL))):
-            return ("full",)
+            return [("full", ())]
         width, size = start.modal.shape
-        if width <= 2 * (_CORE[0] + size) or self.compressions[0].share > _HOPELESS:
-            return ("skipped",)
+        last: list[tuple[Reduced, tuple[int, ...]]] = [("skipped", ())]
+        share = self.compressions[cores[0][0]].share
+        if width <= 2 * (cores[-1][0] + size) or share > _HOPELESS:
+            return last
+        last.insert(0, ("spread", cores[-1]))
         # The estimate of a bundle is at least about this share at the virtual time.
-        share = self.compressions[0].share / linear.rate
-        good = share <= 10 * self.goal.rtol * self.virtual
-        return ("bundled", "spread", "skipped") if good else ("spread", "skipped")
+        if share / linear.rate <= 10 * self.goal.rtol * self.virtual:
+            last = [*(("bundled", core) for core in cores), *last]
+        return last
 
-    def flows(self, way: Reduced) -> list[Nodes]:
+    def flows(self, way: Reduced, core: tuple[int, ...], hand_over: float) -> list[Nodes]:
         """The rules at the hand-over: a fine one, and a coarse one where the neurons are nodes."""
         if way not in ("bundled", "spread"):
-            time = 0.0 if way == "full" else self.hand_over
-            return [Nodes(self.start.at(time), np.ones(len(self.start.modal)), np.zeros((0, 0)))]
-        fine, coarse = self.compressions
-        back = np.exp(self.linear.rates * (self.hand_over - self.virtual))
-        rules = (
-            (fine.bundled(), coarse.core) if way == "bundled" else (fine.spread(), coarse.clustered())
-        )
+            here = self.start.at(hand_over)
+            return [Nodes(here, np.ones(len(here)), np.zeros((0, 0)))]
+        fine, coarse = (self.compressions[size] for size in core)
+        back = np.exp(self.linear.rates * (hand_over - self.virtual))
+        bundled = way == "bundled"
+        # Where theta and -theta do the same, what a bundle misses is below its share of the energy.
+        plain = bundled and self.linear.even
+        rules = (fine.around(bundled), coarse.core if plain else coarse.clustered(bundled))
         return [rule._replace(theta=rule.theta * back) for rule in rules]
 
-    def by(self, way: Reduced) -> Descent:
-        """Integrate one way, and estimate its error."""
-        flows = self.flows(way)
+    def by(self, way: Reduced, core: tuple[int, ...]) -> Descent:
+        """Integrate one way; again from an earlier hand-over, if that is what limits it."""
+        found = self.once(way, core)
+        for _ in range(_RETRIES):
+            excess = found.errors.hand_over / (_HAND_OVER_SHARE * self.allowed(found))
+            if excess <= 3 or found.hand_over == 0 or not found.outcome.ok:
+                break
+            self.fraction /= excess
+            found = self.once(way, core)
+        return found
+
+    def once(self, way: Reduced, core: tuple[int, ...]) -> Descent:
+        """Integrate one way from the hand-over, and estimate its error."""
         hand_over = 0.0 if way == "full" else self.hand_over
+        flows = self.flows(way, core, hand_over)
         copies = [flows[-1]] if self.sensitivity is None else []
         landed = self.land(flows, copies, hand_over)
         behind = np.abs((landed.loss - landed.loss[0]) / landed.slope[0])
@@ -290,7 +324,7 @@ class _Driver:
             rest = float(energy[-1] / energy.sum()) / self.linear.rate
         errors = Errors(
             self.sensitivity * float(landed.drift),
-            self.sensitivity * float(landed.defect) ** 2,
+            self.sensitivity * _TAIL * float(landed.defect) ** 2,
             float(behind[1]) if len(flows) > 1 else 0.0,
             rest,
             4 * _ROUNDOFF * time * math.sqrt(1 + float(landed.accepted)),
@@ -321,7 +355,8 @@ class _Driver:
             landed = loop.run(saddle.neurons, saddle.data, launch, aim, hand_over > 0)
             return loop.Landed(*map(np.asarray, landed))
 
-    def outcome(self, landed: loop.Landed) -> Outcome:
+    @staticmethod
+    def outcome(landed: loop.Landed) -> Outcome:
         """How the loop ended."""
         if not (np.isfinite(landed.nodes).all() and np.isfinite(landed.loss).all()):
             return Outcome.NONFINITE

@@ -13,7 +13,7 @@ $$ \theta(T) \mathrel{+}= \int_0^T e^{A(T-s)}\,[F(\theta_s) - A\theta_s]\,ds,\qq
    \theta_s = e^{As}\theta(0), $$
 
 in $x = e^{-\lambda(T-s)}$ an integral of powers of $x$, down to $x^{-2}$ where two neurons that do
-not grow act on one that does: Gauss-Legendre points on panels $[e^{-2k-2}, e^{-2k}]$.
+not grow act on one that does: Gauss-Legendre points on panels $[e^{-k-1}, e^{-k}]$.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ STAGES = 13
 
 _ORDER = 8
 _SAFETY, _SHRINK, _GROW = 0.9, 0.2, 5.0
-_POINTS = 3
-_PANEL = 2.0
-_PANELS = 8  # what came before the last e^16 of growth is beyond roundoff
+_POINTS = 4
+_PANEL = 1.0
+_PANELS = 16  # what came before the last e^16 of growth is beyond roundoff
 _CLOSE = 1e-6  # of a step: what Newton leaves is the square of it
 
 
@@ -89,7 +89,7 @@ class Landed(NamedTuple):
         loss: of each flow.
         slope: $dL/dt$ of each flow.
         drift: sum over the accepted steps of the largest relative error of a node.
-        defect: size of the first-order correction at the start, relative.
+        defect: rms of the first-order correction at the start, relative to that of the nodes.
         accepted: steps.
         rejected: steps.
         done: whether the level or the end was reached.
@@ -182,6 +182,7 @@ def run(neurons: Neurons, data: Samples, start: Launch, goal: Goal, skip: bool) 
         take = jnp.where(landing, there, good)
         factor = _SAFETY * (worst / goal.rtol) ** (-1 / _ORDER)
         factor = jnp.where(finite, jnp.clip(factor, _SHRINK, _GROW), _SHRINK)
+        at = at._replace(loss=at.loss + nudge * at.slope)
         t = c.t + h + nudge
         return _Carry(
             t=jnp.where(take, t, c.t),
@@ -201,8 +202,10 @@ def run(neurons: Neurons, data: Samples, start: Launch, goal: Goal, skip: bool) 
     nodes, defect = start.nodes, jnp.zeros(())
     if skip:
         shift = correction(neurons, data, start)
-        size = _norm(nodes)
-        defect = jnp.max(_norm(shift) / jnp.where(size > 0, size, 1.0))
+        # In the norm of the sum: a node that decays may change by more than itself, without effect.
+        heavy = jnp.sum(start.groups.weights, axis=0)
+        square = jnp.sum(heavy @ shift**2) / jnp.sum(heavy @ nodes**2)
+        defect = jnp.sqrt(square)
         nodes = nodes + shift
     y = (nodes + start.aside) @ start.modes.T
     zero, off = jnp.zeros((), jnp.int64), jnp.array(False)

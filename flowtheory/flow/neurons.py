@@ -165,6 +165,4 @@ def linearise(neurons: Neurons, data: Samples, size: int) -> Linearisation:
     with float64():
         found = [np.asarray(a) for a in _at_origin(neurons, data, size)]
     values, modes, drift, odd, loss, pull = found
-    return Linearisation(
-        values, modes, float(drift), bool(odd <= _EVEN), float(loss), float(pull)
-    )
+    return Linearisation(values, modes, float(drift), bool(odd <= _EVEN), float(loss), float(pull))

@@ -151,9 +151,18 @@ class Compression:
         """Of a node outside the core: the size that one of Gaussian coordinates would have."""
         return len(self.left) / _KURTOSIS
 
-    def spread(self) -> Nodes:
-        """The core, and one node in each direction of the rest, where the leading part is 0."""
-        rest, q = self.rest
+    @cached_property
+    def bundle(self) -> tuple[Float[np.ndarray, "1 p"], Float[np.ndarray, "m 1"]]:
+        """One row with the energy of the rest, in a direction that touches all of it."""
+        signs = _signs(len(self.left))
+        row = signs @ self.left
+        length = np.sqrt(row @ row)
+        row = row * (np.linalg.norm(self.left) / length if length > 0 else 0.0)
+        return row[None, :], signs[:, None] / np.sqrt(len(signs))
+
+    def around(self, bundled: bool) -> Nodes:
+        """The core, and the rest (or its bundle) where the leading part is 0, one node a row."""
+        rest, q = self.bundle if bundled else self.rest
         outer = np.full(len(rest), self._outer_weight)
         return _from_rows(
             np.vstack([self.rows, rest]),
@@ -161,25 +170,13 @@ class Compression:
             np.hstack([self.core.basis, q]),
         )
 
-    def bundled(self) -> Nodes:
-        """The core, and one node with the energy of the rest in a direction that touches all."""
-        signs = _signs(len(self.left))
-        row = signs @ self.left
-        length = np.sqrt(row @ row)
-        row = row * (np.linalg.norm(self.left) / length if length > 0 else 0.0)
-        return _from_rows(
-            np.vstack([self.rows, row]),
-            np.append(self.core.weights, self._outer_weight),
-            np.hstack([self.core.basis, signs[:, None] / np.sqrt(len(signs))]),
-        )
+    def clustered(self, bundled: bool) -> Nodes:
+        r"""The rest (or its bundle) as a spread of the heaviest node: a simplex around it.
 
-    def clustered(self) -> Nodes:
-        r"""The rest as the spread of the heaviest node: the corners of a simplex around it.
-
-        Second moments as in `spread`. Fourth moments of two leading and two other coordinates,
-        which are 0 there, are here those of that node: the truth is between.
+        Second moments as in `around`. Moments of one or two leading coordinates and two others,
+        which are 0 there, are here those of that node, which is more than there are.
         """
-        rest, q = self.rest
+        rest, q = self.bundle if bundled else self.rest
         heavy = int(np.argmax(np.sum(self.rows**2, axis=1)))
         turn = _constant_first(1 + len(rest))
         corners = turn @ np.vstack([self.rows[heavy], rest])

@@ -17,7 +17,7 @@ from scipy.linalg import expm
 
 import flowtheory as ft
 from flowtheory.errors import DataError, ParameterError
-from flowtheory.flow import condensation, plateau
+from flowtheory.flow import condensation
 from flowtheory.flow.condensation import descend
 from flowtheory.flow.field import Model, Samples, TwoLayer
 from flowtheory.flow.neurons import Groups, Neurons, of_two_layers, rates, stack, unstack
@@ -71,11 +71,6 @@ def field_of(start: Start) -> Any:
             return float(loss), np.asarray(force)
 
     return both
-
-
-@jax.jit
-def _one(x: Any) -> Any:
-    return x
 
 
 @cache
@@ -141,7 +136,7 @@ def test_moments_are_those_of_the_neurons(even: bool) -> None:
     theta[:, 0] += 1e-2 * theta[:, 4] ** 3  # what depends on the leading coordinate is kept
     (made,) = compress(theta, (4,), even=even)
     modes = np.linalg.eigh(theta.T @ theta)[1]
-    for nodes in (made.spread(), made.clustered()):
+    for nodes in (made.around(False), made.clustered(False)):
         moments = nodes.theta.T @ (nodes.weights[:, None] * nodes.theta)
         scale = np.sqrt(np.outer(*2 * [np.diag(theta.T @ theta)]))
         assert np.abs((moments - theta.T @ theta) / scale).max() < 1e-13
@@ -166,9 +161,7 @@ def test_the_linear_part_is_the_one_that_is_derived() -> None:
     flow = ft.vector_field(ft.effective_flow(ft.fully_connected(2, "tanh"), reduction="mean"))
     with float64():
         given = flow.prepare(x=data.x, y=data.y)
-        columns = [
-            flow({"W": e[None, :-1], "v": e[-1:]}, given) for e in np.eye(D + 1)
-        ]
+        columns = [flow({"W": e[None, :-1], "v": e[-1:]}, given) for e in np.eye(D + 1)]
         A = np.array([np.append(c["W"], c["v"]) for c in columns])
     np.testing.assert_allclose((linear.modes * linear.rates) @ linear.modes.T, A, atol=1e-15)
     assert linear.even
@@ -195,7 +188,10 @@ def test_velocities_are_minus_the_gradient() -> None:
     loss, force = field_of(start)(twice)
     with float64():
         found = rates(
-            start.saddle.neurons, data, theta, Groups(weights[None], np.ones((1, 6)))  # type: ignore[arg-type]
+            start.saddle.neurons,
+            data,
+            theta,
+            Groups(weights[None], np.ones((1, 6))),  # type: ignore[arg-type]
         )
     np.testing.assert_allclose(found.force, force[:6], rtol=1e-13)
     assert float(found.loss[0]) == pytest.approx(loss, rel=1e-14)
@@ -203,11 +199,11 @@ def test_velocities_are_minus_the_gradient() -> None:
     np.testing.assert_array_equal(stack(unstack(theta)), theta)
 
 
-@pytest.mark.parametrize("core", [(3, 2), (1, 1)])
+@pytest.mark.parametrize("core", [(3, 2), (2, 1)])
 def test_compression_is_exact_for_a_linear_network(
     core: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(condensation, "_CORE", core)
+    monkeypatch.setattr(condensation, "_CORES", {True: (core,), False: (core,)})
     start = start_of("linear", 0, math.log(0.03))
     level = 0.3 * start.saddle.linear.loss
     run = descend(start, level, rtol=1e-11, method="spread")
@@ -230,7 +226,7 @@ def test_the_estimate_covers_the_error(name: str, seed: int) -> None:
         for method in ("bundled", "spread", "skipped"):
             run = descend(start, level, method=method)
             assert run.outcome is Outcome.EVENT
-            assert run.loss == pytest.approx(level, rel=1e-12)
+            assert run.loss == pytest.approx(level, rel=1e-8)
             assert abs(run.time - exact) <= run.error + 1e-11 * exact, (eps, method)
         run = descend(start, level)
         assert abs(run.time - exact) <= 1e-8 * exact
@@ -269,14 +265,14 @@ def test_the_plateau_grows_by_its_rate_down_to_1e300() -> None:
 
 @pytest.mark.parametrize("name", ["tanh", "silu"])
 def test_all_neurons_are_rebuilt(name: str) -> None:
-    start = start_of(name, 0, math.log(1e-6))
+    start = start_of(name, 1, math.log(1e-8))
     run = descend(start, 0.4 * start.saddle.linear.loss)
     assert run.method == "bundled"
     _, theta = reference(start, end=run.time)
     found = run.neurons
     size = math.sqrt(np.mean(theta**2))
     error = np.linalg.norm(found.theta - theta, axis=1)
-    assert error.max() < 1e-6 * size
+    assert error.max() < 1e-7 * size
     assert np.all(error <= 3 * found.error + 1e-9 * size)
 
 
@@ -319,4 +315,3 @@ def test_bad_input_is_refused() -> None:
     for theta in (np.zeros((3, D + 1)), np.ones((3, D)), np.ones(D + 1)):
         with pytest.raises(DataError):
             Start.of(start.saddle, theta)
-    assert plateau.Start is Start
