@@ -46,6 +46,8 @@ NOISE = 1e-7
 
 _STEP_SHARE = 0.1  # tolerance of a step over that of the time
 _HAND_OVER_SHARE = 0.1
+_SAFETY = {True: 2.0, False: 5.0}  # on the difference of two rules, as for the cores
+_COARSEST = 1e-3
 _TAIL = 10.0  # of the neurons: largest square over mean square
 _RETRIES = 3
 _EARLIEST = 1e-12
@@ -61,7 +63,8 @@ class Errors(NamedTuple):
     Attributes:
         steps: relative errors of the Runge-Kutta steps times the effect of a displacement.
         hand_over: 10 times the mean square of the first-order correction, times the same.
-        nodes: difference of the times of the two rules; 0 where all neurons were integrated.
+        nodes: difference of the times of the two rules, times 2 where $\theta$ and $-\theta$ do the
+            same and 5 elsewhere; 0 where all neurons were integrated.
         rest: what one node for all that the rule leaves over may miss: its share of
             $\sum|\theta|^2$ at the end, over $\lambda$.
         roundoff: of the sums.
@@ -207,7 +210,7 @@ def _descend(start: Start, goal: _Goal, method: Reduced | None) -> Descent:
             continue  # more nodes in the core do not help
         found = driver.by(way, core)
         tried.append(Attempt(way, found.error))
-        if found.error <= goal.rtol * found.time:
+        if found.error <= driver.allowed(found):
             break
     assert found is not None
     return replace(found, tried=tuple(tried))
@@ -258,8 +261,9 @@ class _Driver:
         return dict(zip(sizes, made, strict=True))
 
     def allowed(self, found: Descent) -> float:
-        """Error that is asked for."""
-        return self.goal.rtol * found.time
+        """Error to accept; estimates from rules that differ by more than this are too rough."""
+        few = found.method in ("bundled", "spread")
+        return (min(self.goal.rtol, _COARSEST) if few else self.goal.rtol) * found.time
 
     def ways(self, method: Reduced | None) -> list[tuple[Reduced, tuple[int, ...]]]:
         """The ways worth trying, from the cheapest on, with the sizes of the cores."""
@@ -325,16 +329,27 @@ class _Driver:
         errors = Errors(
             self.sensitivity * float(landed.drift),
             self.sensitivity * _TAIL * float(landed.defect) ** 2,
-            float(behind[1]) if len(flows) > 1 else 0.0,
+            _SAFETY[self.linear.even] * float(behind[1]) if len(flows) > 1 else 0.0,
             rest,
             4 * _ROUNDOFF * time * math.sqrt(1 + float(landed.accepted)),
         )
         rules = tuple(zip(flows, states, strict=False)) if len(flows) > 1 else ()
         return Descent(
-            self.outcome(landed), time, errors, way, hand_over, float(landed.loss[0]), states[0],
-            fine.weights, (int(landed.accepted), int(landed.rejected)), self.goal.rtol, (), self.start, rules,
-            float(landed.drift),
-        )  # fmt: skip
+            outcome=self.outcome(landed),
+            time=time,
+            errors=errors,
+            method=way,
+            hand_over=hand_over,
+            loss=float(landed.loss[0]),
+            theta=states[0],
+            weights=fine.weights,
+            steps=(int(landed.accepted), int(landed.rejected)),
+            rtol=self.goal.rtol,
+            tried=(),
+            _start=self.start,
+            _rules=rules,
+            _drift=float(landed.drift),
+        )
 
     def land(self, flows: list[Nodes], copies: list[Nodes], hand_over: float) -> loop.Landed:
         """The compiled loop for flows side by side, the copies displaced after the hand-over."""

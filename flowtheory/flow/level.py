@@ -29,7 +29,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from flowtheory.flow.field import Samples
 from flowtheory.flow.integrate import tableau
-from flowtheory.flow.neurons import Groups, Neurons, Rates, rates
+from flowtheory.flow.neurons import Groups, Neurons, Numbers, Rates, rates
 
 STAGES = 13
 """Evaluations a step."""
@@ -54,12 +54,12 @@ class Launch(NamedTuple):
         aside: displacement of the nodes after that, in the coordinates of `modes`.
     """
 
-    nodes: Array
+    nodes: Numbers
     groups: Groups
-    rates: Array
-    modes: Array
-    skipped: Array
-    aside: Array
+    rates: Numbers
+    modes: Numbers
+    skipped: Numbers
+    aside: Numbers
 
 
 class Goal(NamedTuple):
@@ -73,11 +73,11 @@ class Goal(NamedTuple):
         max_steps: budget.
     """
 
-    level: Array
-    end: Array
-    rtol: Array
-    step: Array
-    max_steps: Array
+    level: Numbers
+    end: Numbers
+    rtol: Numbers
+    step: Numbers
+    max_steps: Numbers
 
 
 class Landed(NamedTuple):
@@ -96,16 +96,16 @@ class Landed(NamedTuple):
         fell: whether it was the level.
     """
 
-    time: Float[Array, ""]
-    nodes: Float[Array, "K p"]
-    loss: Float[Array, " G"]
-    slope: Float[Array, " G"]
-    drift: Float[Array, ""]
-    defect: Float[Array, ""]
-    accepted: Int[Array, ""]
-    rejected: Int[Array, ""]
-    done: Bool[Array, ""]
-    fell: Bool[Array, ""]
+    time: Float[Numbers, ""]
+    nodes: Float[Numbers, "K p"]
+    loss: Float[Numbers, " G"]
+    slope: Float[Numbers, " G"]
+    drift: Float[Numbers, ""]
+    defect: Float[Numbers, ""]
+    accepted: Int[Numbers, ""]
+    rejected: Int[Numbers, ""]
+    done: Bool[Numbers, ""]
+    fell: Bool[Numbers, ""]
 
 
 class _Carry(NamedTuple):

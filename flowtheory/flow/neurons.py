@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +27,9 @@ from flowtheory.flow.field import Model, Samples, TwoLayer
 from flowtheory.precision import float64
 
 _EVEN = 1e-12
+
+Numbers = Any
+"""Arrays inside compiled code, or handed to it."""
 
 
 class Neurons(NamedTuple):
@@ -71,8 +74,8 @@ class Groups(NamedTuple):
         members: 1 for the nodes of a flow, shape (G, K).
     """
 
-    weights: Array
-    members: Array
+    weights: Numbers
+    members: Numbers
 
 
 class Rates(NamedTuple):
@@ -89,7 +92,7 @@ class Rates(NamedTuple):
     slope: Array
 
 
-def rates(neurons: Neurons, data: Samples, theta: Array, groups: Groups) -> Rates:
+def rates(neurons: Neurons, data: Samples, theta: Numbers, groups: Groups) -> Rates:
     """Velocities of the nodes, losses and their slopes."""
 
     def outputs(theta: Array, weights: Array) -> Array:

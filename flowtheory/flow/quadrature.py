@@ -10,9 +10,9 @@ $\Theta^T\Theta$), $b$ the others, and $g = a$, or $g = a^2$ if $\theta$ and $-\
 With $Q$ the orthonormal basis that Lanczos' iteration makes of $a, ga, g^2a, \dots$,
 $J = Q^T g Q = V\Lambda V^T$ and $P = QV$, the weights $\omega_k = z_{ka}^2/a_k^2$ with
 $g(a_k) = \Lambda_k$ are those of the Gauss rule of the measure $\sum_j a_j^2\delta_{g_j}$ over
-$a_k^2$ (Golub and Welsch 1969): $\sum_j a_j^2 g_j^l$ is exact for $l \le 2K - 1$. So are
-$\sum_j a_j b_j g_j^l$ for $l \le K - 1$, since $P^Tb$ is what of $b$ depends on $a$ as a polynomial.
-What is left of $b$ enters by its second moments only, in further nodes.
+$a_k^2$ (Golub and Welsch 1969): $\sum_j a_j^2 g_j^l$ is exact for $l \le 2K - 1$. So is
+$\sum_j a_j b_j g_j^l$ for $l \le K - 1$, since $P^Tb$ is what of $b$ depends on $a$ as a
+polynomial. What is left of $b$ enters by its second moments only, in further nodes.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def _from_rows(rows: np.ndarray, weights: np.ndarray, basis: np.ndarray) -> Node
 
 
 class Compression:
-    r"""Neurons $\Theta$ as $PZ + \Theta_\perp$, $P^T\Theta_\perp = 0$, with the nodes for both parts.
+    r"""Neurons $\Theta$ as $PZ + \Theta_\perp$, $P^T\Theta_\perp = 0$.
 
     Args:
         theta: The neurons, one a row.
