@@ -108,7 +108,7 @@ def by_diffrax(
 
     @jax.jit
     def solve(begin: Any) -> Any:
-        return diffrax.diffeqsolve(
+        ended = diffrax.diffeqsolve(
             diffrax.ODETerm(field),
             solver,
             0.0,
@@ -120,7 +120,9 @@ def by_diffrax(
             event=diffrax.Event(above, root_finder=optimistix.Newton(1e-10, 1e-10)),
             max_steps=4096,
             throw=False,
-        ).ts[-1]
+        )
+        assert ended.ts is not None
+        return ended.ts[-1]
 
     begin = {"W": eps * np.asarray(params.W), "v": eps * np.asarray(params.v)}
     return lambda: float(solve(begin))
@@ -187,7 +189,7 @@ def peers(
 
 def clocked(function: Callable[[], Any], repeats: int) -> tuple[float, Any, float]:
     """Median of warm runs, the result, and the first run, which compiles."""
-    seconds = []
+    seconds, result = [], None
     for _ in range(1 + repeats):
         began = time.perf_counter()
         result = function()

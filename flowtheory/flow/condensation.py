@@ -191,6 +191,12 @@ def descend(
         ParameterError: A loss that is not below that of the plateau, or an option out of range.
     """
     _require(start, loss, end, rtol)
+    if method not in (None, "full") and not start.saddle.linear.condenses:
+        raise ParameterError(
+            f"method is {method!r}, but the neurons do not leave the origin along a linear flow",
+            expected="a saddle of multiplicity 1",
+            fix="method='full', or leave it out",
+        )
     # On products this small the threads of a busy machine cost milliseconds.
     with _blas().limit(limits=1, user_api="blas"):
         return _descend(start, _Goal(float(loss), float(end), rtol, max_steps), method)
@@ -318,7 +324,9 @@ class _Driver:
         if copies:
             reference = len(flows) - 1
             moved = abs(landed.loss[-1] - landed.loss[reference]) / abs(landed.slope[reference])
-            self.sensitivity = max(float(moved) / NOISE, 1 / abs(self.linear.rate))
+            floor = 1 / self.linear.rate if self.linear.condenses else 0.0
+            self.sensitivity = max(float(moved) / NOISE, floor)
+        sensitivity = self.sensitivity or 0.0
         time = hand_over + float(landed.time)
         states = np.split(landed.nodes, np.cumsum([len(f.weights) for f in flows]))
         fine = flows[0]
@@ -327,8 +335,8 @@ class _Driver:
             energy = fine.weights * np.sum(states[0] ** 2, axis=1)
             rest = float(energy[-1] / energy.sum()) / self.linear.rate
         errors = Errors(
-            self.sensitivity * float(landed.drift),
-            self.sensitivity * _TAIL * float(landed.defect) ** 2,
+            sensitivity * float(landed.drift),
+            sensitivity * _TAIL * float(landed.defect) ** 2,
             _SAFETY[self.linear.even] * float(behind[1]) if len(flows) > 1 else 0.0,
             rest,
             4 * _ROUNDOFF * time * math.sqrt(1 + float(landed.accepted)),
@@ -363,8 +371,9 @@ class _Driver:
         groups = Groups(members * np.concatenate([f.weights for f in flows]), members)
         launch = loop.Launch(theta, groups, linear.rates, linear.modes, hand_over, aside)
         step = _FIRST_STEP / linear.rate if linear.condenses else 1e-3
-        numbers = (goal.loss, goal.end - hand_over, _STEP_SHARE * goal.rtol, step)
-        aim = loop.Goal(*map(np.float64, numbers), np.int64(goal.max_steps))
+        span, rtol = goal.end - hand_over, _STEP_SHARE * goal.rtol
+        numbers = map(np.float64, (goal.loss, span, rtol, step))
+        aim = loop.Goal(*numbers, max_steps=np.int64(goal.max_steps))
         saddle = self.start.saddle
         with float64():
             landed = loop.run(saddle.neurons, saddle.data, launch, aim, hand_over > 0)
