@@ -161,6 +161,8 @@ class Descent:
 
 
 class _Goal(NamedTuple):
+    """What is asked for."""
+
     loss: float
     end: float
     rtol: float

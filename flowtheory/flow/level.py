@@ -18,6 +18,7 @@ not grow act on one that does: Gauss-Legendre points on panels $[e^{-k-1}, e^{-k
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -109,6 +110,8 @@ class Landed(NamedTuple):
 
 
 class _Carry(NamedTuple):
+    """State of the loop."""
+
     t: Array
     y: Array
     at: Rates
@@ -150,23 +153,13 @@ def correction(neurons: Neurons, data: Samples, start: Launch) -> Array:
 @partial(jax.jit, static_argnames=("neurons", "skip"))
 def run(neurons: Neurons, data: Samples, start: Launch, goal: Goal, skip: bool) -> Landed:
     """From the start to the level or the end; see `Landed`."""
-    pair = tableau("dopri8")
-    a, b, low = (jnp.asarray(c) for c in pair)
 
     def field(y: Array) -> Rates:
         return rates(neurons, data, y, start.groups)
 
-    def attempt(y: Array, k0: Array, h: Array) -> tuple[Array, Array]:
-        def stage(i: Array, ks: Array) -> Array:
-            return ks.at[i].set(field(y + h * jnp.tensordot(a[i], ks, 1)).force)
-
-        blank = jnp.zeros((STAGES, *y.shape), y.dtype).at[0].set(k0)
-        ks = lax.fori_loop(1, STAGES, stage, blank)
-        return y + h * jnp.tensordot(b, ks, 1), h * jnp.tensordot(low, ks, 1)
-
     def body(c: _Carry) -> _Carry:
         h = jnp.where(c.landing, c.h, jnp.minimum(c.h, goal.end - c.t))
-        y, error = attempt(c.y, c.at.force, h)
+        y, error = _attempt(field, c.y, c.at.force, h)
         at = field(y)
         size = jnp.maximum(_norm(c.y), _norm(y))
         worst = jnp.max(_norm(error) / jnp.where(size > 0, size, 1.0))
@@ -199,15 +192,7 @@ def run(neurons: Neurons, data: Samples, start: Launch, goal: Goal, skip: bool) 
     def go_on(c: _Carry) -> Array:
         return ~c.done & (c.accepted + c.rejected < goal.max_steps)
 
-    nodes, defect = start.nodes, jnp.zeros(())
-    if skip:
-        shift = correction(neurons, data, start)
-        # In the norm of the sum: a node that decays may change by more than itself, without effect.
-        heavy = jnp.sum(start.groups.weights, axis=0)
-        square = jnp.sum(heavy @ shift**2) / jnp.sum(heavy @ nodes**2)
-        defect = jnp.sqrt(square)
-        nodes = nodes + shift
-    y = (nodes + start.aside) @ start.modes.T
+    y, defect = _handed_over(neurons, data, start, skip)
     zero, off = jnp.zeros((), jnp.int64), jnp.array(False)
     at = field(y)
     done = at.loss[0] <= goal.level
@@ -216,6 +201,30 @@ def run(neurons: Neurons, data: Samples, start: Launch, goal: Goal, skip: bool) 
     fell = c.landing | (at.loss[0] <= goal.level)
     counts = (c.accepted, c.rejected, c.done, fell)
     return Landed(c.t, c.y, c.at.loss, c.at.slope, c.drift, defect, *counts)
+
+
+def _handed_over(neurons: Neurons, data: Samples, start: Launch, skip: bool) -> tuple[Array, Array]:
+    """The nodes at the hand-over, and the relative size of the correction."""
+    nodes, defect = start.nodes, jnp.zeros(())
+    if skip:
+        shift = correction(neurons, data, start)
+        # In the norm of the sum: a node that decays may change by more than itself, without effect.
+        heavy = jnp.sum(start.groups.weights, axis=0)
+        defect = jnp.sqrt(jnp.sum(heavy @ shift**2) / jnp.sum(heavy @ nodes**2))
+        nodes = nodes + shift
+    return (nodes + start.aside) @ start.modes.T, defect
+
+
+def _attempt(field: Callable[[Array], Rates], y: Array, k0: Array, h: Array) -> tuple[Array, Array]:
+    """A Runge-Kutta step of length h and its error estimate; `k0` is the field at y."""
+    a, b, low = (jnp.asarray(c) for c in tableau("dopri8"))
+
+    def stage(i: Array, ks: Array) -> Array:
+        return ks.at[i].set(field(y + h * jnp.tensordot(a[i], ks, 1)).force)
+
+    blank = jnp.zeros((STAGES, *y.shape), y.dtype).at[0].set(k0)
+    ks = lax.fori_loop(1, STAGES, stage, blank)
+    return y + h * jnp.tensordot(b, ks, 1), h * jnp.tensordot(low, ks, 1)
 
 
 def _hermite(low: Rates, high: Rates, h: Array, level: Array) -> Array:
