@@ -55,6 +55,7 @@ _FIRST_STEP = 0.5
 _CORES = {True: ((3, 2), (6, 5)), False: ((6, 5),)}  # where theta and -theta do the same, or not
 _HOPELESS = 0.1
 _ROUNDOFF = 2.0**-52
+_NOTHING = 1e-100
 
 
 class Errors(NamedTuple):
@@ -265,6 +266,7 @@ class _Driver:
         """Those of all sizes, by size."""
         sizes = sorted({k for core in _CORES[self.linear.even] for k in core}, reverse=True)
         theta = self.start.at(self.virtual)
+        theta = np.where(np.abs(theta) < _NOTHING, 0.0, theta)  # subnormal numbers are slow
         made = compress(theta, tuple(sizes), even=self.linear.even)
         return dict(zip(sizes, made, strict=True))
 
