@@ -5,6 +5,8 @@ from flowtheory.flow.blowup import Interval as Interval
 from flowtheory.flow.blowup import blow_up as blow_up
 from flowtheory.flow.choose import Choice as Choice
 from flowtheory.flow.choose import choose as choose
+from flowtheory.flow.condensation import Condensed as Condensed
+from flowtheory.flow.condensation import condense as condense
 from flowtheory.flow.coordinates import Polar as Polar
 from flowtheory.flow.coordinates import SundmanFlow as SundmanFlow
 from flowtheory.flow.coordinates import from_polar as from_polar
@@ -22,9 +24,15 @@ from flowtheory.flow.integrate import SmoothEnd as SmoothEnd
 from flowtheory.flow.integrate import solve_smooth as solve_smooth
 from flowtheory.flow.kinked import solve as solve
 from flowtheory.flow.late import continue_late as continue_late
+from flowtheory.flow.neurons import Neurons as Neurons
+from flowtheory.flow.neurons import of_two_layers as of_two_layers
+from flowtheory.flow.neurons import stack as stack
+from flowtheory.flow.neurons import unstack as unstack
 from flowtheory.flow.observe import spectrum as spectrum
 from flowtheory.flow.observe import weights as weights
 from flowtheory.flow.observe import weights_and_spectrum as weights_and_spectrum
+from flowtheory.flow.plateau import Saddle as Saddle
+from flowtheory.flow.plateau import Start as Start
 from flowtheory.flow.problem import GradientFlow as GradientFlow
 from flowtheory.flow.reference import Reference as Reference
 from flowtheory.flow.reference import reference as reference
