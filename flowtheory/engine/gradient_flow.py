@@ -16,6 +16,7 @@ from jaxtyping import Float
 
 from flowtheory.clock import Clock, Reduction
 from flowtheory.engine.join import joined, may_skip
+from flowtheory.engine.kinked import Asked, is_located, kinked_flow, solve_kinked
 from flowtheory.engine.observables import DEFAULT, observe, split
 from flowtheory.engine.plateau import SMALL, HandOver, hand_over, largest_entry, lead
 from flowtheory.errors import DataError, ParameterError
@@ -191,6 +192,11 @@ class GradientFlow:
         params = self._checked(params)
         settings = replace(settings or SETTINGS, rtol=rtol, atol=atol)
         saved = observe(self._smooth.functions, names, own)
+        if isinstance(self.network, Network) and self.network.surfaces:
+            level = self._smooth.plateau(params)
+            stop = Until(tuple(e.resolved(level) for e in until.events), until.classified)
+            asked = Asked(t_end, t_start, stop, times, rtol, estimate, log_time, skip, progress)
+            return self._kinked(saved, params, asked, watch)
         ahead = None
         if skip and times is None and not log_time and may_skip(until | watch):
             ahead = self._hand_over(params, rtol, t_end - t_start)
@@ -210,6 +216,23 @@ class GradientFlow:
             progress=progress,
         )
         return run if ahead is None else joined(self._smooth, saved, params, t_start, ahead, run)
+
+    def _kinked(self, saved: Any, params: Params, asked: Asked, watch: Until) -> Run:
+        """A run of a network with kinks."""
+        if not isinstance(self.network, Network) or not is_located(self.network):
+            raise ParameterError(
+                f"the kinks of a {self.network.name} are not located",  # type: ignore[union-attr]
+                expected="two layers with one output and no biases, or a smooth activation",
+                fix="ft.fully_connected(2, 'relu')",
+            )
+        if watch.events:
+            raise ParameterError(
+                "events are watched on a network with kinks",
+                expected="levels of the loss in until=...",
+                fix="leave watch out",
+            )
+        flow = kinked_flow(self.network, self.loss, self.clock.reduction, self.data)
+        return solve_kinked(flow, self._smooth.functions, saved, params, asked)
 
     def _hand_over(self, params: Params, rtol: float, span: float) -> HandOver | None:
         """The end of the first plateau, if the leading flow can carry the start there."""

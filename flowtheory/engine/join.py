@@ -44,7 +44,7 @@ def joined(
     if ahead.path is not None:
         times = np.linspace(0.0, ahead.time, _ROWS, endpoint=False)
         states += [ahead.path(float(t)) for t in times[1:]]
-    before = _rows(flow, observe, states)
+    before = rows_of(flow.functions, observe, states, flow.data)
     before["dissipated"] = ahead.fallen(states)
     rows = {name: np.concatenate([before[name], run[name]]) for name in run.observables}
     stage = Stage(
@@ -75,10 +75,11 @@ def _effect(flow: SmoothFlow, run: Run, delay: float) -> float:
         return delay * float(norm(force) / norm(run.params))
 
 
-def _rows(flow: SmoothFlow, observe: Observe, states: list[Any]) -> dict[str, Any]:
+def rows_of(functions: Functions, observe: Observe, states: list[Any], data: Any) -> dict[str, Any]:
+    """What a run saves, at given states."""
     with float64():
         stacked = jax.tree.map(lambda *a: np.stack(a), *states)
-        rows = jax.tree.map(np.asarray, _mapped(flow.functions, observe, stacked, flow.data))
+        rows = jax.tree.map(np.asarray, _mapped(functions, observe, stacked, data))
     del rows["drift"]
     return rows
 

@@ -207,6 +207,8 @@ _SUNDMAN = "leading flow in log-norm and Sundman time"
 
 
 class _Found(NamedTuple):
+    """A hand-over in the making."""
+
     time: float
     params: Any
     defect: float

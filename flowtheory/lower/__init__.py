@@ -4,6 +4,7 @@ from flowtheory.lower.blowup import LeadingBlowUp as LeadingBlowUp
 from flowtheory.lower.blowup import blow_up as blow_up
 from flowtheory.lower.event_exact import EarlyFlow as EarlyFlow
 from flowtheory.lower.event_exact import SmallScaleRun as SmallScaleRun
+from flowtheory.lower.event_exact import early_states as early_states
 from flowtheory.lower.event_exact import event_exact_start as event_exact_start
 from flowtheory.lower.event_exact import solve_small_scale as solve_small_scale
 from flowtheory.lower.gradient_flow import gradient_flow as gradient_flow

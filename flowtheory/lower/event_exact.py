@@ -162,6 +162,32 @@ def event_exact_start(
     return _hand_over(early, t_end, tolerance)
 
 
+def early_states(
+    flow: GradientFlow,
+    W: Float[np.ndarray, "h D"],
+    v: Float[np.ndarray, " h"],
+    times: Float[np.ndarray, " k"],
+    *,
+    log_scale: float = 0.0,
+) -> list[TwoLayer]:
+    """The event-exact early flow at given times, none later than the hand-over.
+
+    Args:
+        flow: as in `event_exact_start`, and so are `W`, `v` and `log_scale`.
+        W: input weights.
+        v: output weights.
+        times: increasing times.
+        log_scale: logarithm of the factor of all weights.
+    """
+    early = _Early(flow, flow.start(W, v), log_scale)
+    samples = early.propagate(early.c, times).samples
+    sizes = np.exp(samples.log_norm + log_scale)
+    return [
+        TwoLayer(sizes[:, k, None] * samples.direction[:, k], samples.ratio[:, k] * sizes[:, k])  # type: ignore[arg-type]
+        for k in range(len(times))
+    ]
+
+
 def _hand_over(early: _Early, t_end: float, tolerance: float) -> EarlyFlow:
     """The latest time, of a grid refined once, at which the estimate holds."""
     linear, logarithmic = np.linspace(0, t_end, _GRID), t_end * np.logspace(-4, -1e-3, _GRID)

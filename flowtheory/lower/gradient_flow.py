@@ -17,8 +17,9 @@ from flowtheory.clock import Clock, Reduction
 from flowtheory.flow import GradientFlow
 from flowtheory.lower.lower import lower
 from flowtheory.lower.networks import two_layer_functions
+from flowtheory.symbolic.activation import Activation
 from flowtheory.symbolic.index import tensor
-from flowtheory.symbolic.loss import find_loss
+from flowtheory.symbolic.loss import Loss, find_loss
 from flowtheory.symbolic.network import SAMPLE, SAMPLES, labels
 
 _OUTPUT = tensor("f", SAMPLES)
@@ -28,8 +29,8 @@ def gradient_flow(
     x: Float[np.ndarray, "n D"],
     y: Float[np.ndarray, " n"],
     *,
-    loss: str = "exponential",
-    activation: str = "relu",
+    loss: str | Loss = "exponential",
+    activation: str | Activation = "relu",
     reduction: Reduction = "sum",
 ) -> GradientFlow:
     r"""The exact gradient flow of $f(x) = \sum_j v_j\,\sigma(\langle w_j, x\rangle)$.
@@ -52,7 +53,9 @@ def gradient_flow(
 
 
 @cache
-def _functions(activation: str, loss: str) -> tuple[Callable, Callable, Callable]:
+def _functions(
+    activation: str | Activation, loss: str | Loss
+) -> tuple[Callable, Callable, Callable]:
     """Cached, so that problems of a sweep share function objects and with them compiled code."""
     functions = two_layer_functions(activation, loss)
     sample_loss = lower(

@@ -1,0 +1,183 @@
+r"""The cheap mode for any network with kinks: midpoint steps through them, with error bars.
+
+Where the gradient jumps on surfaces that nobody locates, no method is of higher order than the
+first, and an adaptive one spends its steps on the jumps. Here the step follows the flow instead,
+
+$$ h = c/\rho, \qquad \rho = \text{spectral radius of the Hessian between kinks} $$
+
+by a power iteration on Hessian-vector products (a derivative, so that a jump does not enter it;
+its off-diagonal part holds the rate at which small weights turn, which the tangent kernel alone
+would miss). Two runs are made, with $c$ and $c/2$. The second is the answer; 1.5 times the
+difference is its error bar, quantity by quantity: both runs are of first order through kinks, so
+that the difference is about the error of the second.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Bool, Float, Int
+
+from flowtheory.flow.loop import System
+from flowtheory.flow.recorder import SAVES
+
+_REFRESH = 8
+_PRODUCTS = 3
+_FIRST_PRODUCTS = 30
+_MARGIN = 1.3
+_SECANTS = 8
+EVALUATIONS = 2
+
+
+class March(NamedTuple):
+    """State of the compiled loop; a call returns its last value."""
+
+    s: Float[Array, ""]
+    state: Any
+    rho: Float[Array, ""]
+    vector: Any
+    marks: Float[Array, " q"]
+    steps: Int[Array, ""]
+    saved: Int[Array, ""]
+    due: Int[Array, ""]
+    buffer: Any
+    moments: Float[Array, " saves"]
+    target: Int[Array, ""]
+
+
+class Grid(NamedTuple):
+    """End, save points (padded with inf), step constant and step budget of one call."""
+
+    end: Float[Array, ""]
+    saves: Float[Array, " saves"]
+    c: Float[Array, ""]
+    max_steps: Int[Array, ""]
+
+
+class _Steps:
+    """The functions of one call, closed over its data while it is being traced."""
+
+    def __init__(self, system: System, args: Any, grid: Grid) -> None:
+        self.system, self.args, self.grid = system, args, grid
+
+    def midpoint(self, state: Any, h: Float[Array, ""]) -> Any:
+        def ahead(rate: Any, step: Array) -> Any:
+            return jax.tree.map(lambda a, b: a + step * b, state, rate)
+
+        rate = self.system.rate
+        middle = ahead(rate(state, self.args), h / 2)
+        return ahead(rate(middle, self.args), h)
+
+    def watch(self, state: Any) -> Float[Array, " levels"]:
+        found = [f(state, self.args) for f in (self.system.levels, self.system.falling) if f]
+        return jnp.concatenate(found)
+
+    def radius(self, state: Any, vector: Any, products: int) -> tuple[Float[Array, ""], Any]:
+        """Power iteration on the Hessian, warm from the last vector."""
+
+        def body(_: int, carry: tuple[Array, Any]) -> tuple[Array, Any]:
+            flat, back = ravel_pytree(carry[1])
+            unit = back(flat / jnp.linalg.norm(flat))
+            image = jax.jvp(lambda y: self.system.rate(y, self.args), (state,), (unit,))[1]
+            norm = jnp.linalg.norm(ravel_pytree(image)[0])
+            keep = norm > 0
+            mixed = jax.tree.map(lambda a, b: jnp.where(keep, a, b), image, unit)
+            return norm, mixed
+
+        rho, vector = lax.fori_loop(0, products, body, (jnp.zeros(()), vector))
+        return _MARGIN * rho, vector
+
+    def body(self, m: March) -> March:
+        rho, vector = lax.cond(
+            m.steps % _REFRESH == 0,
+            lambda: self.radius(m.state, m.vector, _PRODUCTS),
+            lambda: (m.rho, m.vector),
+        )
+        limit = jnp.minimum(self.grid.saves[m.due], self.grid.end)
+        free = jnp.where(rho > 0, self.grid.c / jnp.where(rho > 0, rho, 1.0), jnp.inf)
+        h = jnp.minimum(free, limit - m.s)
+        state = self.midpoint(m.state, h)
+        level = jnp.min(self.watch(state))
+        h, state, target = lax.cond(
+            level < 0, self.land, lambda *_: (h, state, -jnp.ones((), jnp.int64)), m.state, h
+        )
+        s = jnp.where((h == limit - m.s) & (target < 0), limit, m.s + h)
+        return self.accept(m._replace(rho=rho, vector=vector, target=target), s, state)
+
+    def land(self, state: Any, h: Float[Array, ""]) -> tuple[Array, Any, Array]:
+        """The step that ends where the first level is zero, by the Illinois method."""
+        target = jnp.argmin(self.watch(self.midpoint(state, h)))
+
+        def level(step: Array) -> Array:
+            return self.watch(self.midpoint(state, step))[target]
+
+        def halve(_: int, bracket: tuple[Array, ...]) -> tuple[Array, ...]:
+            low, high, at_low, at_high = bracket
+            middle = (low * at_high - high * at_low) / (at_high - at_low)
+            middle = jnp.where((middle > low) & (middle < high), middle, (low + high) / 2)
+            value = level(middle)
+            below = value < 0
+            return (
+                jnp.where(below, low, middle),
+                jnp.where(below, middle, high),
+                jnp.where(below, at_low / 2, value),
+                jnp.where(below, value, at_high / 2),
+            )
+
+        start = (jnp.zeros(()), h, level(jnp.zeros(())), level(h))
+        end = lax.fori_loop(0, _SECANTS, halve, start)[1]
+        return end, self.midpoint(state, end), target
+
+    def accept(self, m: March, s: Float[Array, ""], state: Any) -> March:
+        due = s >= self.grid.saves[m.due]
+        marks = m.marks
+        if self.system.marks is not None:
+            marks = self.system.marks(s, state, self.args)
+        saving = due | jnp.any(jnp.abs(marks - m.marks) >= 1)
+
+        def write() -> Any:
+            row = self.row(state)
+            return jax.tree.map(lambda b, p: b.at[m.saved].set(p), m.buffer, row)
+
+        return m._replace(
+            s=s,
+            state=state,
+            steps=m.steps + 1,
+            saved=m.saved + saving,
+            due=m.due + due,
+            buffer=lax.cond(saving, write, lambda: m.buffer),
+            moments=m.moments.at[m.saved].set(s),
+            marks=jnp.where(saving, marks, m.marks),
+        )
+
+    def row(self, state: Any) -> Any:
+        return self.system.record(state, self.args) if self.system.record else state
+
+
+@partial(jax.jit, static_argnames=("system",))
+def march(
+    system: System,
+    args: Any,
+    grid: Grid,
+    s: Float[Array, ""],
+    state: Any,
+    vector: Any,
+    marks: Float[Array, " q"],
+) -> March:
+    """Step until the end, an event, a full buffer or spent steps."""
+    steps = _Steps(system, args, grid)
+
+    def go_on(m: March) -> Bool[Array, ""]:
+        return (m.s < grid.end) & (m.steps < grid.max_steps) & (m.saved < SAVES) & (m.target < 0)
+
+    zero = jnp.zeros((), jnp.int64)
+    shapes = jax.eval_shape(steps.row, state)
+    rows = jax.tree.map(lambda p: jnp.zeros((SAVES, *p.shape), p.dtype), shapes)
+    rho, vector = steps.radius(state, vector, _FIRST_PRODUCTS)
+    first = March(s, state, rho, vector, marks, zero, zero, zero, rows, jnp.zeros(SAVES), zero - 1)
+    return lax.while_loop(go_on, steps.body, first)
