@@ -9,12 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from flowtheory.clock import Clock, Reduction
+from flowtheory.engine.condensed import condenses, saddle, solve_condensed
 from flowtheory.engine.join import joined, may_skip
 from flowtheory.engine.kinked import Asked, is_located, kinked_flow, solve_kinked
 from flowtheory.engine.observables import DEFAULT, observe, split
@@ -22,6 +24,7 @@ from flowtheory.engine.plateau import SMALL, HandOver, hand_over, largest_entry,
 from flowtheory.errors import DataError, ParameterError
 from flowtheory.flow.descend import DEFAULT as SETTINGS
 from flowtheory.flow.descend import descend
+from flowtheory.flow.plateau import Saddle
 from flowtheory.flow.recorder import Progress
 from flowtheory.flow.run import Run
 from flowtheory.flow.settings import Settings
@@ -154,7 +157,7 @@ class GradientFlow:
         until: Until = NEVER,
         watch: Until = NEVER,
         times: Float[np.ndarray, " k"] | None = None,
-        save: str | Iterable[str] | Callable[..., Mapping[str, Any]] = DEFAULT,
+        save: str | Iterable[str] | Callable[..., Mapping[str, Any]] | None = DEFAULT,
         rtol: float = SETTINGS.rtol,
         atol: float | None = None,
         log_time: bool = False,
@@ -174,7 +177,8 @@ class GradientFlow:
             times: times to save at; by default a row is saved whenever the loss, the norm or (in a
                 decade of) time has changed by a sixteenth.
             save: names of `flowtheory.engine.observables.OBSERVABLES`, or a JAX function
-                (params, data) -> dict.
+                (params, data) -> dict; None if only the end is wanted, which lets a small start of
+                two smooth layers be integrated as a few weighted neurons.
             rtol: relative tolerance of a step, neuron by neuron.
             atol: absolute tolerance; by default far below the smallest neuron of the start.
             log_time: integrate in log(1 + t).
@@ -188,7 +192,7 @@ class GradientFlow:
             DataError: parameters that do not fit the network and the data, or are not finite.
             ParameterError: times or tolerances that make no sense.
         """
-        names, own = split(save)
+        names, own = split(() if save is None else save)
         params = self._checked(params)
         settings = replace(settings or SETTINGS, rtol=rtol, atol=atol)
         saved = observe(self._smooth.functions, names, own)
@@ -197,6 +201,10 @@ class GradientFlow:
             stop = Until(tuple(e.resolved(level) for e in until.events), until.classified)
             asked = Asked(t_end, t_start, stop, times, rtol, estimate, log_time, skip, progress)
             return self._kinked(saved, params, asked, watch)
+        if save is None and skip and t_start == 0 and watch == NEVER and not log_time:
+            found = self._condensed(params, t_end, until, rtol)
+            if found is not None:
+                return found
         ahead = None
         if skip and times is None and not log_time and may_skip(until | watch):
             ahead = self._hand_over(params, rtol, t_end - t_start)
@@ -233,6 +241,23 @@ class GradientFlow:
             )
         flow = kinked_flow(self.network, self.loss, self.clock.reduction, self.data)
         return solve_kinked(flow, self._smooth.functions, saved, params, asked)
+
+    def _condensed(self, params: Params, t_end: float, until: Until, rtol: float) -> Run | None:
+        """The end alone, by a few weighted neurons; None where that does not apply."""
+        network, smooth = self.network, self._smooth
+        if not (isinstance(network, Network) and condenses(network, self.loss)):
+            return None
+        if largest_entry(params) > SMALL:
+            return None
+        level = smooth.plateau(params)
+        stop = Until(tuple(e.resolved(level) for e in until.events), until.classified)
+        at = self._saddle
+        return solve_condensed(smooth, at, params, t_end, stop, rtol)
+
+    @cached_property
+    def _saddle(self) -> Saddle:
+        assert isinstance(self.network, Network)
+        return saddle(self.network, self.loss, self._smooth)
 
     def _hand_over(self, params: Params, rtol: float, span: float) -> HandOver | None:
         """The end of the first plateau, if the leading flow can carry the start there."""

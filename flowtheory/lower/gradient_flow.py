@@ -15,14 +15,10 @@ from jaxtyping import Float
 
 from flowtheory.clock import Clock, Reduction
 from flowtheory.flow import GradientFlow
-from flowtheory.lower.lower import lower
 from flowtheory.lower.networks import two_layer_functions
+from flowtheory.lower.smooth import sample_loss
 from flowtheory.symbolic.activation import Activation
-from flowtheory.symbolic.index import tensor
 from flowtheory.symbolic.loss import Loss, find_loss
-from flowtheory.symbolic.network import SAMPLE, SAMPLES, labels
-
-_OUTPUT = tensor("f", SAMPLES)
 
 
 def gradient_flow(
@@ -47,9 +43,9 @@ def gradient_flow(
         DataError: as `GradientFlow`.
         UnknownNameError: no such loss or activation.
     """
-    frozen_outputs, outputs, sample_loss = _functions(activation, loss)
+    frozen_outputs, outputs, of_sample = _functions(activation, loss)
     slope = float(find_loss(loss).reference_slope)
-    return GradientFlow(frozen_outputs, outputs, sample_loss, x, y, Clock(reduction, slope))
+    return GradientFlow(frozen_outputs, outputs, of_sample, x, y, Clock(reduction, slope))
 
 
 @cache
@@ -58,9 +54,7 @@ def _functions(
 ) -> tuple[Callable, Callable, Callable]:
     """Cached, so that problems of a sweep share function objects and with them compiled code."""
     functions = two_layer_functions(activation, loss)
-    sample_loss = lower(
-        find_loss(loss)(labels(), _OUTPUT[SAMPLE]), (labels().base, _OUTPUT), (SAMPLE,)
-    )
+    of_sample = sample_loss(find_loss(loss))
 
     def frozen_outputs(params: Any, x: Any, pattern: Any) -> Any:
         return functions.frozen_outputs({"W": params.W, "v": params.v}, x, pattern)
@@ -68,4 +62,4 @@ def _functions(
     def outputs(params: Any, x: Any) -> Any:
         return functions.outputs({"W": params.W, "v": params.v}, x)
 
-    return frozen_outputs, outputs, sample_loss
+    return frozen_outputs, outputs, of_sample

@@ -18,9 +18,9 @@ from flowtheory.lower.lower import lower, lower_all
 from flowtheory.symbolic.conserve.closed_form import Validity
 from flowtheory.symbolic.conserve.find import closed_laws
 from flowtheory.symbolic.expression import Expr
-from flowtheory.symbolic.index import free_axes
+from flowtheory.symbolic.index import free_axes, tensor
 from flowtheory.symbolic.loss import Loss
-from flowtheory.symbolic.network import Network, reduced_loss
+from flowtheory.symbolic.network import SAMPLE, SAMPLES, Network, labels, reduced_loss
 
 
 @lru_cache(maxsize=128)
@@ -32,6 +32,13 @@ def smooth_functions(network: Network, loss: Loss, reduction: Reduction) -> Func
         sizes=neuron_sizes(neuron_axes(network)),
         invariants=conserved(network),
     )
+
+
+@lru_cache(maxsize=64)
+def sample_loss(loss: Loss) -> Callable[[Any, Any], Any]:
+    r"""$(y, f) \mapsto \ell(y_i, f_i)$, one value a sample."""
+    f = tensor("f", SAMPLES)
+    return lower(loss(labels(), f[SAMPLE]), (labels().base, f), (SAMPLE,))
 
 
 def loss_clock(loss: Loss, reduction: Reduction) -> Clock:
