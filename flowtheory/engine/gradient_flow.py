@@ -9,22 +9,31 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from flowtheory.clock import Clock, Reduction
+from flowtheory.engine.asked import Asked, identity
+from flowtheory.engine.checkpoint import EVERY, Checkpoint, read_asked
 from flowtheory.engine.observables import DEFAULT, observe, split
+from flowtheory.engine.run import Run
 from flowtheory.errors import DataError, ParameterError
 from flowtheory.flow.descend import DEFAULT as SETTINGS
 from flowtheory.flow.descend import descend
 from flowtheory.flow.recorder import Progress
-from flowtheory.flow.run import Run
 from flowtheory.flow.settings import Settings
 from flowtheory.flow.smooth import SmoothFlow
 from flowtheory.flow.until import NEVER, Until
-from flowtheory.lower.smooth import free_widths, loss_clock, parameter_shapes, smooth_functions
+from flowtheory.lower.smooth import (
+    data_sizes,
+    free_widths,
+    loss_clock,
+    parameter_shapes,
+    smooth_functions,
+)
 from flowtheory.precision import as_float64
 from flowtheory.symbolic.expression import Expr
 from flowtheory.symbolic.loss import Loss, find_loss
@@ -145,6 +154,8 @@ class GradientFlow:
         estimate: bool = True,
         settings: Settings | None = None,
         progress: Progress | None = None,
+        checkpoint: str | Path | None = None,
+        every: float = EVERY,
     ) -> Run:
         r"""Integrate from `params` to `t_end` or to an event.
 
@@ -164,15 +175,27 @@ class GradientFlow:
             estimate: whether to make the second, coarser run that gives `Run.error_estimate`.
             settings: method and budgets besides.
             progress: called now and then with (t, log10 loss, outcome so far).
+            checkpoint: a file that the run is written to as it goes; if it exists, the run is
+                taken up from there.
+            every: seconds between two checkpoints, at least.
 
         Raises:
             DataError: parameters that do not fit the network and the data, or are not finite.
-            ParameterError: times or tolerances that make no sense.
+            ParameterError: times or tolerances that make no sense, or the checkpoint of another
+                run.
+            FileFormatError: a checkpoint that is damaged, or no checkpoint.
         """
         names, own = split(save)
-        return descend(
-            self._smooth,
+        params, settings = (
             self._checked(params),
+            replace(settings or SETTINGS, rtol=rtol, atol=atol),
+        )
+        asked = Asked(
+            params, t_start, t_end, until, watch, times, own or names, log_time, estimate, settings
+        )
+        run = descend(
+            self._smooth,
+            params,
             t_end,
             t_start=t_start,
             until=until,
@@ -180,10 +203,73 @@ class GradientFlow:
             times=times,
             observe=observe(self._smooth.functions, names, own),
             log_time=log_time,
-            settings=replace(settings or SETTINGS, rtol=rtol, atol=atol),
+            settings=settings,
             estimate=estimate,
             progress=progress,
+            keeper=self._keeper(checkpoint, every, asked),
         )
+        return Run.of(run, self._about())
+
+    def resume(
+        self,
+        checkpoint: str | Path,
+        *,
+        until: Until | None = None,
+        watch: Until | None = None,
+        save: str | Iterable[str] | Callable[..., Mapping[str, Any]] | None = None,
+        max_steps: int | None = None,
+        time_limit: float | None = None,
+        every: float = EVERY,
+        progress: Progress | None = None,
+    ) -> Run:
+        """Take up the run that a checkpoint holds, with all its options.
+
+        Args:
+            checkpoint: the file; it is written on.
+            until: as given to `solve`, if it has a function of your own, which no file can hold.
+            watch: likewise.
+            save: likewise.
+            max_steps: a new budget for the whole run.
+            time_limit: wall time in seconds, counted from now.
+            every: seconds between two checkpoints, at least.
+            progress: called now and then with (t, log10 loss, outcome so far).
+
+        Raises:
+            FileFormatError: the file is missing, damaged, no checkpoint, or of a later version.
+            ParameterError: it is the checkpoint of another network, loss or data, or a function of
+                your own is missing.
+        """
+        asked = read_asked(checkpoint, until=until, watch=watch, save=save)
+        budgets = {"max_steps": max_steps, "time_limit": time_limit}
+        given = {name: value for name, value in budgets.items() if value is not None}
+        return self.solve(
+            dict(asked.params),
+            asked.t_end,
+            t_start=asked.t_start,
+            until=asked.until,
+            watch=asked.watch,
+            times=asked.times,
+            save=asked.save,
+            rtol=asked.settings.rtol,
+            atol=asked.settings.atol,
+            log_time=asked.log_time,
+            estimate=asked.estimate,
+            settings=replace(asked.settings, **given),
+            progress=progress,
+            checkpoint=checkpoint,
+            every=every,
+        )
+
+    def _keeper(self, path: str | Path | None, every: float, asked: Asked) -> Checkpoint | None:
+        if path is None:
+            return None
+        known = identity(self.network, self.loss, self.clock.reduction, self.data, asked)
+        return Checkpoint(path, every, asked, known)
+
+    def _about(self) -> dict[str, Any]:
+        """What was integrated, in words."""
+        samples = data_sizes(self.network, self.data).get("n")
+        return {"network": self.network.name, "loss": self.loss.name, "samples": samples}
 
     def _checked(self, params: Params) -> Params:
         """`params` as float64 arrays of the right shapes."""

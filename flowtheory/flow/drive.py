@@ -218,7 +218,7 @@ class Drive:
     def _advance(self) -> None:
         at, settings = self.position, self.task.settings
         left = settings.max_steps - at.accepted - at.rejected
-        if left <= 0 or time.monotonic() - self.began + at.seconds > settings.time_limit:
+        if left <= 0 or time.monotonic() - self.began > settings.time_limit:
             self.outcome = Outcome.STEP_LIMIT if left <= 0 else Outcome.TIME_LIMIT
             return
         with float64():

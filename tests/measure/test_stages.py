@@ -109,9 +109,7 @@ def test_any_falling_curve_is_covered_once(falls, unit):
     assert stages[0].start == 0
     assert stages[-1].end == times[-1]
     assert all(a.start < a.end == b.start for a, b in pairwise(stages))
-    assert not any(
-        a.kind == b.kind == "plateau" for a, b in zip(stages[:-1], stages[1:], strict=True)
-    )
+    assert not any(a.kind == b.kind == "plateau" for a, b in pairwise(stages))
 
 
 @pytest.mark.parametrize(
