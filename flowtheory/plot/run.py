@@ -66,7 +66,7 @@ def run_figure(
         legend_below(figure, named, columns=6)
     for axes in grid[-1]:
         axes.set_xlabel(f"time $t$ ({clock})", fontsize=8)
-    figure.align_ylabels()
+    figure.align_labels()
     return figure
 
 

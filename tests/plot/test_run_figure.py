@@ -73,7 +73,7 @@ def test_descents_are_shaded_and_stages_named(figure):
         edges = sorted((p.get_x(), p.get_x() + p.get_width()) for p in axes.patches)
         np.testing.assert_allclose(edges, [(s.start, s.end) for s in found])
     names = [text.get_text() for text in figure.axes[1].texts]
-    assert names == ["P1", "P2", "plateau 3", "late times"]
+    assert names == ["P1", "plateau 3", "late times"]
     assert figure.axes[0].texts[0].get_text() == "plateau 1"
 
 
