@@ -99,7 +99,7 @@ def clear_errors(
             # A compiler that is interrupted may turn the interrupt into an error of its own.
             if not (interrupts or isinstance(error, KeyboardInterrupt)):
                 raise
-            stderr().print(f"interrupted: {interrupted()}", soft_wrap=True)
+            stderr().print(f"interrupted: {interrupted()}", soft_wrap=True, markup=False)
             raise typer.Exit(INTERRUPTED) from error
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -88,7 +90,7 @@ def _run(
         print_run(console, run)
         print_files(console, paths)
         if not run.outcome.ok:
-            stderr().print(_advice(run, checkpoint, path, output), soft_wrap=True)
+            stderr().print(_advice(run, checkpoint, path, output), soft_wrap=True, markup=False)
     return run
 
 
@@ -97,10 +99,22 @@ def _solve(spec: Spec, checkpoint: Path, quiet: bool, places: list[Path]) -> Run
 
     flow = build.make_flow(spec)
     start, options = build.make_start(spec, flow), build.options(spec)
-    checkpoint.parent.mkdir(parents=True, exist_ok=True)
     places.append(checkpoint)
-    with spec.locating("run"), run_progress(quiet) as progress:
+    with _parents(checkpoint), spec.locating("run"), run_progress(quiet) as progress:
         return flow.solve(start, **options, checkpoint=checkpoint, progress=progress)
+
+
+@contextmanager
+def _parents(path: Path) -> Iterator[None]:
+    """Make the directories above a path; those that stay empty vanish again."""
+    missing = [parent for parent in path.parents if not parent.exists()]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        for parent in missing:
+            with suppress(OSError):
+                parent.rmdir()
 
 
 def _write_json(
@@ -132,7 +146,9 @@ def _require_resumable(
             more="docs/runs.md",
         )
     if resume and not checkpoint.exists() and not quiet:
-        stderr().print(f"no checkpoint {checkpoint}: the run begins anew", soft_wrap=True)
+        stderr().print(
+            f"no checkpoint {checkpoint}: the run begins anew", soft_wrap=True, markup=False
+        )
 
 
 def _advice(run: Run, checkpoint: Path, spec: Path, output: Path | None) -> str:

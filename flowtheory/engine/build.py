@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from flowtheory.engine.gradient_flow import SETTINGS, GradientFlow
 from flowtheory.engine.keys import FORMATS, SECTIONS
 from flowtheory.engine.observables import DEFAULT, OBSERVABLES
 from flowtheory.engine.spec import MORE, Spec, unknown_key
-from flowtheory.errors import DataError, ParameterError, unknown_name
+from flowtheory.errors import DataError, ParameterError
 from flowtheory.flow.until import NEVER, Until, loss_below, norm_above, plateau_left
 
 SCALE = 1e-6
@@ -33,7 +34,7 @@ def make_flow(spec: Spec) -> GradientFlow:
     arrays = _data(spec, tuple(map(str, network.data)))
     reduction = spec.get("loss", "reduction")
     if reduction not in (None, "sum", "mean"):
-        raise unknown_name(f"reduction in {spec.where('loss', 'reduction')},", reduction, _SUMS)
+        raise unknown_key(f"{spec.where('loss', 'reduction')} is {reduction!r}", reduction, _SUMS)
     with spec.locating("data"):
         return GradientFlow(network, _loss(spec), reduction=reduction, **arrays)
 
@@ -68,12 +69,21 @@ def options(spec: Spec) -> dict[str, Any]:
     }
     for key in ("until", "watch"):
         found[key] = _until(spec, key, given.get(key, {}))
+    if "t_end" not in given and not found["until"].events:
+        raise ParameterError(
+            f"{spec.where('run')} has neither a final time nor an event to end the run",
+            expected="t_end, or until, or both",
+            fix="until = { loss_below = 0.5 }, or t_end = 100.0",
+            more=MORE,
+        )
     if "times" in given:
         found["times"] = np.array(given["times"], dtype=np.float64)
     found["save"] = tuple(given.get("save", DEFAULT))
     for name in found["save"]:
         if name not in OBSERVABLES:
-            raise unknown_key(f"{spec.where('run', 'save')}: observable", name, OBSERVABLES)
+            raise unknown_key(
+                f"{spec.where('run', 'save')}: {name} is no observable", name, OBSERVABLES
+            )
     for key in ("method", "max_steps", "time_limit"):
         if key in given:
             with spec.locating("run", key):
@@ -90,7 +100,9 @@ def output(spec: Spec) -> tuple[Path, tuple[str, ...]]:
     formats = tuple(spec.get("output", "formats", ("svg", "png")))
     for name in formats:
         if name not in FORMATS:
-            raise unknown_key(f"{spec.where('output', 'formats')}: format", name, FORMATS)
+            raise unknown_key(
+                f"{spec.where('output', 'formats')}: {name} is not written", name, FORMATS
+            )
     default = Path("out") / spec.path.stem
     return Path(spec.get("output", "directory", default)).expanduser(), formats
 
@@ -130,7 +142,11 @@ def _data(spec: Spec, names: tuple[str, ...]) -> dict[str, np.ndarray]:
     for key in own:
         if key not in names:
             known = (*names, *(set(SECTIONS["data"]) - {"NAME"}))
-            raise unknown_key(f"{spec.where('data', key)}: array or key", key, known)
+            raise unknown_key(
+                f"{spec.where('data', key)} is neither a key nor an array of the network",
+                key,
+                known,
+            )
     sources = [key for key in _SOURCES if key in given]
     if len(sources) > 1:
         raise _clash(spec, "data", sources[1], sources[0])
@@ -164,15 +180,13 @@ def _from_file(spec: Spec) -> dict[str, np.ndarray]:
 def _from_family(spec: Spec) -> dict[str, np.ndarray]:
     from flowtheory.data import family
 
-    make = family(spec.get("data", "family"))
-    try:
-        data = make(**spec.get("data", "options", {})).data
-    except TypeError as error:
-        raise ParameterError(
-            f"the options of the family do not fit: {error}",
-            expected=f"options of flowtheory.data.families.{make.__name__}",
-            fix="options = { mu = 0.1 }",
-        ) from error
+    make, chosen = family(spec.get("data", "family")), spec.get("data", "options", {})
+    known = signature(make).parameters
+    for name in chosen:
+        if name not in known:
+            where = spec.where("data", "options")
+            raise unknown_key(f"{where}: the family has no option {name!r}", name, known)
+    data = make(**chosen).data
     return {"x": data.x, "y": data.y}
 
 
@@ -217,7 +231,7 @@ def _until(spec: Spec, key: str, table: Mapping[str, Any]) -> Until:
     found = NEVER
     for name, levels in table.items():
         if name not in _EVENTS:
-            raise unknown_key(f"{spec.where('run', key)}: event", name, _EVENTS)
+            raise unknown_key(f"{spec.where('run', key)}: {name} is no event", name, _EVENTS)
         for level in levels if isinstance(levels, list) else [levels]:
             with spec.locating("run", key):
                 found = found | _EVENTS[name](level)

@@ -57,11 +57,21 @@ class Spec:
         except FlowtheoryError as error:
             if error.wrong.startswith(self.path.name):
                 raise
-            found = key if key is None or self.has(section, key) else None
-            wrong = f"{self.where(section, found)}: {error.wrong}"
+            named = self._named(section, error.wrong)
+            given = key if key and self.has(section, key) else None
+            place = self.where(section, given or named)
+            # A message that begins with the key need not name it twice.
+            wrong = (
+                f"{place.removesuffix(named)}{error.wrong}" if named else f"{place}: {error.wrong}"
+            )
             raise type(error)(
                 wrong, expected=error.expected, fix=error.fix, more=error.more or MORE
             ) from error
+
+    def _named(self, section: str, words: str) -> str | None:
+        """The key of a section that a message begins with."""
+        first = words.split(maxsplit=1)[0]
+        return first if self.has(section, first) else None
 
 
 def read_spec(path: str | Path) -> Spec:
@@ -86,10 +96,10 @@ def read_spec(path: str | Path) -> Spec:
         ) from error
     spec = Spec(path, text, values)
     for section, given in values.items():
-        if section not in SECTIONS:
-            raise unknown_key(f"{spec.path.name}: section", section, SECTIONS)
         if not isinstance(given, dict):
-            raise unknown_key(f"{spec.path.name}: key outside a section", section, SECTIONS)
+            raise _outside(spec, section)
+        if section not in SECTIONS:
+            raise unknown_key(f"{spec.where(section)} is no section", section, SECTIONS)
         for key, value in given.items():
             _check_key(spec, section, key, value)
     return spec
@@ -99,7 +109,7 @@ def _check_key(spec: Spec, section: str, key: str, value: Any) -> None:
     known = SECTIONS[section]
     arrays = section == "data" and key not in known
     if key == "NAME" or (key not in known and not arrays):
-        raise unknown_key(f"{spec.where(section, key)}: key", key, set(known) - {"NAME"})
+        raise unknown_key(f"{spec.where(section, key)} is no key", key, set(known) - {"NAME"})
     kind = known["NAME" if arrays else key].kind
     if not kind.test(value):
         raise ParameterError(
@@ -110,12 +120,22 @@ def _check_key(spec: Spec, section: str, key: str, value: Any) -> None:
         )
 
 
-def unknown_key(what: str, name: str, known: Any) -> UnknownNameError:
+def _outside(spec: Spec, key: str) -> ParameterError:
+    homes = [section for section, keys in SECTIONS.items() if key in keys]
+    return ParameterError(
+        f"{spec.path.name}: {key} stands in no section",
+        expected=f"keys below a section: {', '.join(f'[{name}]' for name in SECTIONS)}",
+        fix=f"write [{homes[0]}] above it" if homes else "see the keys of each section",
+        more=MORE,
+    )
+
+
+def unknown_key(wrong: str, name: str, known: Any) -> UnknownNameError:
     """The error for a name that is none of `known`, with the nearest of them."""
     names = sorted(known)
     near = get_close_matches(name, names, n=3, cutoff=0.5)
     return UnknownNameError(
-        f"{what} {name!r} does not exist",
+        wrong,
         expected=f"one of {', '.join(names)}",
         fix=f"did you mean {' or '.join(near)}?" if near else "check the spelling",
         more=MORE,
