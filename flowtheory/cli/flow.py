@@ -49,7 +49,10 @@ def flow(
 
     def interrupted() -> str:
         if places and places[0].exists():
-            return f"the run so far is in {places[0]}\n  go on with: {_again(spec, output)}"
+            from flowtheory.report.terminal import from_here
+
+            place = from_here(places[0])
+            return f"the run so far is in {place}\n  go on with: {_again(spec, output)}"
         return "nothing was written"
 
     with clear_errors(debug, interrupted):
@@ -137,18 +140,18 @@ def _require_resumable(
     checkpoint: Path, resume: bool, spec: Path, output: Path | None, quiet: bool
 ) -> None:
     from flowtheory.errors import ParameterError
+    from flowtheory.report.terminal import from_here
 
+    shown = from_here(checkpoint)
     if checkpoint.exists() and not resume:
         raise ParameterError(
-            f"{checkpoint} holds an unfinished run",
+            f"{shown} holds an unfinished run",
             expected="--resume, or no checkpoint",
             fix=f"{_again(spec, output)}, or delete the file to begin anew",
             more="docs/runs.md",
         )
     if resume and not checkpoint.exists() and not quiet:
-        stderr().print(
-            f"no checkpoint {checkpoint}: the run begins anew", soft_wrap=True, markup=False
-        )
+        stderr().print(f"no checkpoint {shown}: the run begins anew", soft_wrap=True, markup=False)
 
 
 def _advice(run: Run, checkpoint: Path, spec: Path, output: Path | None) -> str:

@@ -73,7 +73,7 @@ TEXT = Kind("a text in quotes", _text, '"..."')
 INTEGER = Kind("an integer", _integer, "2")
 NUMBER = Kind("a number", _number, "0.5")
 BOOLEAN = Kind("true or false", lambda value: isinstance(value, bool), "true")
-OPTIONS = Kind("a table", lambda value: isinstance(value, dict), "{ bias = true }")
+OPTIONS = Kind("a table", lambda value: isinstance(value, dict), "{ biases = true }")
 SCALE = Kind(
     "a number, or one for each tensor",
     _either(_number, _table_of(_number)),
@@ -118,7 +118,11 @@ SECTIONS: Mapping[str, Mapping[str, Key]] = {
         "NAME": Key(ARRAY, "", "an array of the network: x of shape (n, D), y of shape (n,), ..."),
         "file": Key(TEXT, "", "an .npz with arrays by name, or a .csv whose last column is y"),
         "family": Key(TEXT, "", "a synthetic family of `flowtheory.data`"),
-        "options": Key(OPTIONS, "those of the family", "its parameters, such as mu and n"),
+        "options": Key(
+            OPTIONS._replace(example="{ mu = 0.1 }"),
+            "those of the family",
+            "its parameters, such as mu and n",
+        ),
         "digits": Key(PAIR, "", "two classes of the bundled digits; the first gets y = +1"),
         "mnist": Key(TEXT, "", "a directory with the IDX files of MNIST"),
         "classes": Key(PAIR, "[0, 1]", "its two classes; the first gets y = +1"),
@@ -147,7 +151,9 @@ SECTIONS: Mapping[str, Mapping[str, Key]] = {
     },
     "output": {
         "directory": Key(TEXT, "out/NAME of the file", "where the results go"),
-        "formats": Key(NAMES, "svg, png", "of the figure: svg, pdf, png"),
+        "formats": Key(
+            NAMES._replace(example='["pdf"]'), "svg, png", "of the figure: svg, pdf, png"
+        ),
     },
 }
 """Section -> key -> what it is; `NAME` in [data] stands for the arrays of the network."""

@@ -41,14 +41,17 @@ def write_run(
         OutputError: the place cannot be written, or holds something else than a run.
     """
     target = RESULTS.check(directory)
-    files = [RUN, SUMMARY, *(f"{FIGURE}.{format}" for format in formats)]
+    # A run that ended where it began has one row: nothing to draw.
+    drawn = formats if len(run.times) > 1 else ()
+    files = [RUN, SUMMARY, *(f"{FIGURE}.{format}" for format in drawn)]
     with RESULTS.replacing(target) as place:
         run.save(place / RUN)
         document = run_document(run, files, command)
         (place / SUMMARY).write_text(run_json(document), encoding="utf-8")
-        figure = run.plot()
-        for file in files[2:]:
-            write_figure(figure, place / file)
+        if len(files) > 2:
+            figure = run.plot()
+            for file in files[2:]:
+                write_figure(figure, place / file)
     return {file: target / file for file in files}
 
 

@@ -108,6 +108,12 @@ class TestRun:
         np.testing.assert_allclose(ft.Run.load("out/small/run.npz").t_end, direct().t_end, 1e-12)
         assert "out/small.checkpoint.npz" not in files(here)
 
+    def test_a_run_that_ends_where_it_begins_has_no_figure(self, here):
+        result = call(write(SMALL.replace("0.01", "100")))
+        assert result.exit_code == 0, result.output
+        assert files(here / "out/small") == {"run.npz", "summary.json"}
+        assert ft.Run.load("out/small/run.npz").t_end == 0
+
     def test_resume_without_a_checkpoint_begins_anew_and_says_so(self, here):
         result = call(write(SMALL), "--resume")
         assert result.exit_code == 0
