@@ -142,9 +142,10 @@ def run_progress(quiet: bool) -> Iterator[Callable[[float, float, Outcome | None
         task = bar.add_task("compiling", total=None)
 
         def report(time: float, log_loss: float, outcome: Outcome | None) -> None:
-            log_time = f"{math.log10(time):6.2f}" if time > 0 else "  -inf"
-            state = "running" if outcome is None else f"{outcome.value}, now the error estimate"
-            bar.update(task, description=f"log10 t {log_time}   log10 L {log_loss:7.2f}   {state}")
+            if time > 0 or outcome:
+                at = f"log10 t {math.log10(time):6.2f}   " if time > 0 else ""
+                state = f"{outcome.value}, now the error estimate" if outcome else "running"
+                bar.update(task, description=f"{at}log10 L {log_loss:7.2f}   {state}")
 
         yield report
 

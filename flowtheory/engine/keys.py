@@ -74,6 +74,7 @@ INTEGER = Kind("an integer", _integer, "2")
 NUMBER = Kind("a number", _number, "0.5")
 BOOLEAN = Kind("true or false", lambda value: isinstance(value, bool), "true")
 OPTIONS = Kind("a table", lambda value: isinstance(value, dict), "{ biases = true }")
+FAMILY = OPTIONS._replace(example="{ mu = 0.1 }")
 SCALE = Kind(
     "a number, or one for each tensor",
     _either(_number, _table_of(_number)),
@@ -90,6 +91,7 @@ PAIR = Kind(
     "[0, 1]",
 )
 NAMES = Kind("a list of texts", _list_of(_text), '["norms", "spectra"]')
+FILES = NAMES._replace(example='["pdf"]')
 NUMBERS = Kind("a list of numbers", _list_of(_number), "[1.0, 10.0]")
 EVENTS = Kind(
     "a table of events, each with a number or a list of numbers",

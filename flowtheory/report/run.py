@@ -87,9 +87,9 @@ def _lines(run: Run) -> list[tuple[str, Text]]:
     good = "bold green" if run.outcome.ok else "bold red"
     outcome = Text(run.outcome.value.replace("_", " "), style=good)
     if run.outcome is Outcome.EVENT:
-        outcome.append(f" ({run.events[-1].name})", style="default")
+        outcome.append(f" ({run.events[-1].name})", style="not bold default")
     elif not run.outcome.ok:
-        outcome.append(f": {run.outcome.reason}", style="default")
+        outcome.append(f": {run.outcome.reason}", style="not bold default")
     loss = Text(f"{number(float(run.loss[0]))} → {number(float(run.loss[-1]))}  {sparkline(run)}")
     rows = [("outcome", outcome), ("time", _time(run)), ("loss", loss)]
     stages = Text("\n".join(_stage(stage) for stage in run.loss_stages))
