@@ -12,7 +12,7 @@ import numpy as np
 from flowtheory.clock import REFERENCE, Clock
 from flowtheory.errors import DataError
 from flowtheory.measure.stages import LossStage
-from flowtheory.plot.style import BLUE, CYCLE, FAINT, GREEN, INK, styled
+from flowtheory.plot.style import BLUE, CYCLE, FAINT, GREEN, INK, PAPER, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,7 +21,7 @@ _PANEL, _FRAME = 1.1, 0.95  # inches of height: of a row of panels, of labels an
 _POINT, _CHARACTER = 6.5, 0.55  # size of the names of stages; width of a character in that unit
 _ROOM = 2.2 * 72  # points across a panel
 _LINES = ("-", "--", ":")
-_SHORT = {"plateau": "P", "descent": "D", "late": "L"}
+_LETTER = {"plateau": "P", "descent": "D", "late": "late"}
 
 Draw = Callable[[Any], None]
 
@@ -162,13 +162,16 @@ def _time_axes(grid: Sequence[Sequence[Any]], times: np.ndarray) -> None:
 
 def _shade(grid: Sequence[Sequence[Any]], stages: Sequence[LossStage]) -> None:
     """Shade descents in all panels; name all stages above the first row."""
-    counts = dict.fromkeys(_SHORT, 0)
+    counts = dict.fromkeys(_LETTER, 0)
+    if any(stage.kind == "plateau" for stage in stages):
+        for axes in (axes for row in grid for axes in row):
+            axes.fill_between([], [], color=PAPER, ec=FAINT, lw=0.6, label="plateau (P)")
     for stage in stages:
         counts[stage.kind] += 1
         first = stage.kind == "descent" and counts["descent"] == 1
         for axes in (axes for row in grid for axes in row):
             if stage.kind == "descent":
-                label = "descent" if first else None
+                label = "descent (D)" if first else None
                 axes.axvspan(
                     stage.start, stage.end, color=FAINT, alpha=0.2, lw=0, zorder=-1, label=label
                 )
@@ -184,7 +187,7 @@ def _name(axes: Any, stage: LossStage, number: int) -> None:
         return
     place = math.log if axes.get_xscale() == "log" else float
     share = (place(end) - place(start)) / (place(high) - place(low))
-    letter = _SHORT[stage.kind] + (str(number) if stage.kind != "late" else "")
+    letter = _LETTER[stage.kind] + ("" if stage.kind == "late" else str(number))
     long = "late times" if stage.kind == "late" else f"{stage.kind} {number}"
     room = share * _ROOM / (_POINT * _CHARACTER)
     text = next((name for name in (long, letter) if len(name) + 1 <= room), None)
