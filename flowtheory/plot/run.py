@@ -37,7 +37,8 @@ def run_figure(
     r"""A row of panels for the loss and for every kind of observable that was saved.
 
     The left column has log time, the right one linear time. Descents are shaded; stages are named
-    above the panels where there is room, P1, D1, P2, ... where there is little.
+    above the panels where there is room, P1, D1, P2, ... where there is little. Singular values
+    below 1e-15 of the largest are rounding, and are not drawn.
 
     Args:
         times: saved times, shape (k,).
@@ -104,9 +105,15 @@ def _rows(times: np.ndarray, observables: Mapping[str, Any]) -> list[tuple[str, 
     for name, values in observables.items():
         if name.startswith("spectrum_"):
             label = rf"$\sigma_k({symbol(name.removeprefix('spectrum_'))})$"
-            columns = np.asarray(values).reshape(times.size, -1).T
+            columns = _above_rounding(np.asarray(values).reshape(times.size, -1)).T
             rows.append((label, _curves(times, [(None, c, {"color": BLUE}) for c in columns])))
     return rows
+
+
+def _above_rounding(values: np.ndarray) -> np.ndarray:
+    """Singular values that float64 can tell from zero beside the largest; NaN for the others."""
+    largest = np.max(values, axis=1, keepdims=True, initial=0.0)
+    return np.where(values > 1e-15 * largest, values, np.nan)
 
 
 def symbol(name: str) -> str:

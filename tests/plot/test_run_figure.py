@@ -118,6 +118,22 @@ def test_a_negative_loss_has_a_linear_axis():
     assert figure.axes[0].get_yscale() == "linear"
 
 
+def test_singular_values_that_are_rounding_are_not_drawn():
+    spectrum = np.stack([np.ones_like(TIMES), np.geomspace(1, 1e-20, TIMES.size)], axis=1)
+    axes = draw({"loss": 2 - TIMES / 80, "spectrum_W": spectrum}).axes[2]
+    first, second = (one.get_ydata() for one in axes.lines)
+    np.testing.assert_array_equal(first, 1)
+    np.testing.assert_array_equal(np.isnan(second), spectrum[:, 1] <= 1e-15)
+
+
+def test_many_decades_have_round_exponents():
+    norm = np.geomspace(1e-300, 1e2, TIMES.size)
+    axes = draw({"loss": 2 - TIMES / 80, "norm": norm}).axes[2]
+    low, high = axes.get_ylim()
+    shown = [round(np.log10(tick)) for tick in axes.get_yticks() if low <= tick <= high]
+    assert shown == [-300, -250, -200, -150, -100, -50, 0]
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [("W", "W"), ("W1", "W_{1}"), ("W_12", "W_{12}"), ("gate_in", r"\mathrm{gate\_in}")],
