@@ -14,6 +14,7 @@ from flowtheory.cli.console import clear_errors, run_progress, stderr, stdout
 if TYPE_CHECKING:
     from flowtheory.engine.run import Run
     from flowtheory.engine.spec import Spec
+    from flowtheory.outcome import Outcome
 
 NOT_REACHED = 1
 
@@ -84,8 +85,8 @@ def _run(
         check_json_path(json_file)
     silent = quiet or json_path == "-"
     run = _solve(spec, checkpoint, silent, places)
-    paths = write_run(run, target, formats, command=f"flowtheory flow {path}")
-    if run.outcome.ok:
+    paths = write_run(run, target, formats, command=_command(path, output))
+    if run.outcome not in _budgets():
         checkpoint.unlink(missing_ok=True)
     _write_json(run, paths, json_path, json_file)
     if not silent:
@@ -93,7 +94,7 @@ def _run(
         print_run(console, run)
         print_files(console, paths)
         if not run.outcome.ok:
-            stderr().print(_advice(run, checkpoint, path, output), soft_wrap=True, markup=False)
+            stderr().print(_advice(run, path, output), soft_wrap=True, markup=False)
     return run
 
 
@@ -154,15 +155,23 @@ def _require_resumable(
         stderr().print(f"no checkpoint {shown}: the run begins anew", soft_wrap=True, markup=False)
 
 
-def _advice(run: Run, checkpoint: Path, spec: Path, output: Path | None) -> str:
+def _budgets() -> dict[Outcome, str]:
+    """Outcomes after which a run can go on, with the key of [run] that is to be raised."""
     from flowtheory.outcome import Outcome
 
-    budget = {Outcome.TIME_LIMIT: "time_limit", Outcome.STEP_LIMIT: "max_steps"}.get(run.outcome)
+    return {Outcome.TIME_LIMIT: "time_limit", Outcome.STEP_LIMIT: "max_steps"}
+
+
+def _advice(run: Run, spec: Path, output: Path | None) -> str:
+    budget = _budgets().get(run.outcome)
     if budget is None:
-        checkpoint.unlink(missing_ok=True)
         return "what was asked for was not reached; the files hold the run as far as it came"
     return f"to go on, raise {budget} in [run]: {_again(spec, output)}"
 
 
+def _command(spec: Path, output: Path | None) -> str:
+    return f"flowtheory flow {spec}" + (f" --output {output}" if output else "")
+
+
 def _again(spec: Path, output: Path | None) -> str:
-    return f"flowtheory flow {spec}" + (f" --output {output}" if output else "") + " --resume"
+    return f"{_command(spec, output)} --resume"

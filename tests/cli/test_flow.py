@@ -108,6 +108,15 @@ class TestRun:
         np.testing.assert_allclose(ft.Run.load("out/small/run.npz").t_end, direct().t_end, 1e-12)
         assert "out/small.checkpoint.npz" not in files(here)
 
+    def test_a_run_that_cannot_reach_its_end_leaves_no_checkpoint(self, here):
+        # Two labels at one input: the least loss is the variance of the labels.
+        result = call(write(SMALL.replace("[-0.3, 1.2]", "[1.0, 0.5]")), "--quiet")
+        assert result.exit_code == 1
+        assert files(here / "out") == {
+            f"small/{name}" for name in ("run.npz", "summary.json", "run.svg", "run.png")
+        }
+        assert not ft.Run.load("out/small/run.npz").outcome.ok
+
     def test_a_run_that_ends_where_it_begins_has_no_figure(self, here):
         result = call(write(SMALL.replace("0.01", "100")))
         assert result.exit_code == 0, result.output
