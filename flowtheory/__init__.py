@@ -8,6 +8,7 @@ from flowtheory.precision import float64 as float64
 
 if TYPE_CHECKING:
     from flowtheory.engine.gradient_flow import GradientFlow as GradientFlow
+    from flowtheory.engine.run import Run as Run
     from flowtheory.flow.until import event as event
     from flowtheory.flow.until import loss_below as loss_below
     from flowtheory.flow.until import norm_above as norm_above
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 # SymPy and JAX are loaded when they are first needed: the command line must answer at once.
 _LAZY = {
     "GradientFlow": ("flowtheory.engine.gradient_flow", "GradientFlow"),
+    "Run": ("flowtheory.engine.run", "Run"),
     "event": ("flowtheory.flow.until", "event"),
     "loss_below": ("flowtheory.flow.until", "loss_below"),
     "norm_above": ("flowtheory.flow.until", "norm_above"),

@@ -2,8 +2,8 @@
 
     uv run python scripts/generate_docs.py [PATH ...]
 
-writes docs/cli.md, docs/outcomes.md, docs/api/*.md and the table of laws in README.md and
-docs/laws/index.md, or those of them whose path
+writes docs/cli.md, docs/outcomes.md, docs/api/*.md, the table of laws in README.md and
+docs/laws/index.md and the reference of a run's file in docs/runs.md, or those of them whose path
 begins with a PATH. tests/test_docs.py fails while any of them is stale.
 """
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "flowtheory"
 NOTICE = "<!-- Written by scripts/generate_docs.py; do not edit. -->\n"
-LAWS_BEGIN, LAWS_END = "<!-- laws:begin -->", "<!-- laws:end -->"
 
 
 def cli_page() -> str:
@@ -107,13 +106,21 @@ def _cell_formula(latex: str) -> str:
     return r"$\displaystyle " + latex.replace("|", r"\vert ") + "$"
 
 
-def with_law_table(page: Path, folder: str) -> str:
-    """The page with a fresh table between the two markers."""
-    before, _, rest = page.read_text(encoding="utf-8").partition(LAWS_BEGIN)
-    _, found, after = rest.partition(LAWS_END)
+def filled(page: Path, name: str, text: str) -> str:
+    """The page with fresh text between the markers `name:begin` and `name:end`."""
+    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+    before, _, rest = page.read_text(encoding="utf-8").partition(begin)
+    _, found, after = rest.partition(end)
     if not found:
-        raise SystemExit(f"{page.name} lacks the markers {LAWS_BEGIN} and {LAWS_END}")
-    return f"{before}{LAWS_BEGIN}\n{law_table(folder)}\n{LAWS_END}{after}"
+        raise SystemExit(f"{page.name} lacks the markers {begin} and {end}")
+    return f"{before}{begin}\n{text}\n{end}{after}"
+
+
+def run_page() -> str:
+    """The page of runs, with the reference of a run's file."""
+    from flowtheory.engine.keys import reference
+
+    return filled(ROOT / "docs/runs.md", "keys", reference())
 
 
 def pages() -> dict[str, Callable[[], str]]:
@@ -121,8 +128,11 @@ def pages() -> dict[str, Callable[[], str]]:
     made: dict[str, Callable[[], str]] = {
         "docs/cli.md": cli_page,
         "docs/outcomes.md": outcomes_page,
-        "README.md": lambda: with_law_table(ROOT / "README.md", ""),
-        "docs/laws/index.md": lambda: with_law_table(ROOT / "docs/laws/index.md", "docs/laws/"),
+        "docs/runs.md": run_page,
+        "README.md": lambda: filled(ROOT / "README.md", "laws", law_table("")),
+        "docs/laws/index.md": lambda: filled(
+            ROOT / "docs/laws/index.md", "laws", law_table("docs/laws/")
+        ),
     }
     for room, init in rooms().items():
         if public_names(init):

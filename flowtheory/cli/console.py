@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
 import textwrap
@@ -13,10 +14,18 @@ from types import FrameType
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
 
 from flowtheory.errors import FlowtheoryError, ParameterError
+from flowtheory.outcome import Outcome
 
 WIDTH = 80
 USAGE = 2
@@ -67,8 +76,15 @@ def named_numbers(text: str | None, option: str, example: str) -> dict[str, int]
 
 
 @contextmanager
-def clear_errors(debug: bool) -> Iterator[None]:
-    """A user's mistake is one block of text and exit status 2; `--debug` shows the traceback."""
+def clear_errors(
+    debug: bool, interrupted: Callable[[], str] = lambda: "nothing was written"
+) -> Iterator[None]:
+    """A user's mistake is one block of text and exit status 2; `--debug` shows the traceback.
+
+    Args:
+        debug: whether to show it.
+        interrupted: what to say after Ctrl-C about what was written.
+    """
     with _noting_interrupts() as interrupts:
         try:
             yield
@@ -83,7 +99,7 @@ def clear_errors(debug: bool) -> Iterator[None]:
             # A compiler that is interrupted may turn the interrupt into an error of its own.
             if not (interrupts or isinstance(error, KeyboardInterrupt)):
                 raise
-            stderr().print("interrupted: nothing was written")
+            stderr().print(f"interrupted: {interrupted()}", soft_wrap=True, markup=False)
             raise typer.Exit(INTERRUPTED) from error
 
 
@@ -114,6 +130,24 @@ def show_error(error: FlowtheoryError) -> None:
     for beat, text in beats:
         if text:
             console.print(Text(f"  {beat:<9}", style="bold") + Text(text), soft_wrap=True)
+
+
+@contextmanager
+def run_progress(quiet: bool) -> Iterator[Callable[[float, float, Outcome | None], None]]:
+    """A line on standard error with time, loss and outcome of a run, as its callback is told."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    console = stderr()
+    disabled = quiet or not console.is_terminal
+    with Progress(*columns, console=console, disable=disabled, transient=True) as bar:
+        task = bar.add_task("compiling", total=None)
+
+        def report(time: float, log_loss: float, outcome: Outcome | None) -> None:
+            if time > 0 or outcome:
+                at = f"log10 t {math.log10(time):6.2f}   " if time > 0 else ""
+                state = f"{outcome.value}, now the error estimate" if outcome else "running"
+                bar.update(task, description=f"{at}log10 L {log_loss:7.2f}   {state}")
+
+        yield report
 
 
 @contextmanager

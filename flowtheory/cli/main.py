@@ -8,6 +8,7 @@ import typer
 
 from flowtheory.cli.conserve import conserve
 from flowtheory.cli.derive import derive
+from flowtheory.cli.flow import flow
 from flowtheory.cli.laws import laws
 from flowtheory.cli.verify import verify
 
@@ -27,6 +28,7 @@ app.command()(verify)
 app.command()(laws)
 app.command()(derive)
 app.command()(conserve)
+app.command()(flow)
 
 
 def _show_version(wanted: bool) -> None:

@@ -10,28 +10,38 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from flowtheory.clock import Clock, Reduction
+from flowtheory.engine.asked import Asked, identity
+from flowtheory.engine.checkpoint import EVERY, Checkpoint, read_asked
 from flowtheory.engine.condensed import condenses, saddle, solve_condensed
 from flowtheory.engine.join import joined, may_skip
-from flowtheory.engine.kinked import Asked, is_located, kinked_flow, solve_kinked
+from flowtheory.engine.kinked import Wanted, is_located, kinked_flow, solve_kinked
 from flowtheory.engine.observables import DEFAULT, observe, split
 from flowtheory.engine.plateau import SMALL, HandOver, hand_over, largest_entry, lead
+from flowtheory.engine.run import Run
 from flowtheory.errors import DataError, ParameterError
 from flowtheory.flow.descend import DEFAULT as SETTINGS
 from flowtheory.flow.descend import descend
 from flowtheory.flow.plateau import Saddle
 from flowtheory.flow.recorder import Progress
-from flowtheory.flow.run import Run
+from flowtheory.flow.run import Run as Integrated
 from flowtheory.flow.settings import Settings
 from flowtheory.flow.smooth import SmoothFlow
 from flowtheory.flow.until import NEVER, Until
 from flowtheory.lower.own_function import function_flow
-from flowtheory.lower.smooth import free_widths, loss_clock, parameter_shapes, smooth_functions
+from flowtheory.lower.smooth import (
+    data_sizes,
+    free_widths,
+    loss_clock,
+    parameter_shapes,
+    smooth_functions,
+)
 from flowtheory.precision import as_float64
 from flowtheory.symbolic.expression import Expr
 from flowtheory.symbolic.loss import Loss, find_loss
@@ -165,6 +175,8 @@ class GradientFlow:
         skip: bool = True,
         settings: Settings | None = None,
         progress: Progress | None = None,
+        checkpoint: str | Path | None = None,
+        every: float = EVERY,
     ) -> Run:
         r"""Integrate from `params` to `t_end` or to an event.
 
@@ -187,10 +199,15 @@ class GradientFlow:
                 flow, with its error added to the estimate; without, it is integrated.
             settings: method and budgets besides.
             progress: called now and then with (t, log10 loss, outcome so far).
+            checkpoint: a file that the run is written to as it goes; if it exists, the run is
+                taken up from there.
+            every: seconds between two checkpoints, at least.
 
         Raises:
             DataError: parameters that do not fit the network and the data, or are not finite.
-            ParameterError: times or tolerances that make no sense.
+            ParameterError: times or tolerances that make no sense, or the checkpoint of another
+                run.
+            FileFormatError: a checkpoint that is damaged, or no checkpoint.
         """
         names, own = split(() if save is None else save)
         params = self._checked(params)
@@ -199,12 +216,17 @@ class GradientFlow:
         if isinstance(self.network, Network) and self.network.surfaces:
             level = self._smooth.plateau(params)
             stop = Until(tuple(e.resolved(level) for e in until.events), until.classified)
-            asked = Asked(t_end, t_start, stop, times, rtol, estimate, log_time, skip, progress)
-            return self._kinked(saved, params, asked, watch)
+            wanted = Wanted(t_end, t_start, stop, times, rtol, estimate, log_time, skip, progress)
+            _require_no_file(checkpoint)
+            return Run.of(self._kinked(saved, params, wanted, watch), self._about())
         if save is None and skip and t_start == 0 and watch == NEVER and not log_time:
             found = self._condensed(params, t_end, until, rtol)
             if found is not None:
-                return found
+                _require_no_file(checkpoint)
+                return Run.of(found, self._about())
+        asked = Asked(
+            params, t_start, t_end, until, watch, times, own or names, log_time, estimate, settings
+        )
         ahead = None
         if skip and times is None and not log_time and may_skip(until | watch):
             ahead = self._hand_over(params, rtol, t_end - t_start)
@@ -222,10 +244,13 @@ class GradientFlow:
             settings=settings,
             estimate=estimate,
             progress=progress,
+            keeper=self._keeper(checkpoint, every, asked),
         )
-        return run if ahead is None else joined(self._smooth, saved, params, t_start, ahead, run)
+        if ahead is not None:
+            run = joined(self._smooth, saved, params, t_start, ahead, run)
+        return Run.of(run, self._about())
 
-    def _kinked(self, saved: Any, params: Params, asked: Asked, watch: Until) -> Run:
+    def _kinked(self, saved: Any, params: Params, wanted: Wanted, watch: Until) -> Integrated:
         """A run of a network with kinks."""
         if not isinstance(self.network, Network) or not is_located(self.network):
             raise ParameterError(
@@ -240,9 +265,11 @@ class GradientFlow:
                 fix="leave watch out",
             )
         flow = kinked_flow(self.network, self.loss, self.clock.reduction, self.data)
-        return solve_kinked(flow, self._smooth.functions, saved, params, asked)
+        return solve_kinked(flow, self._smooth.functions, saved, params, wanted)
 
-    def _condensed(self, params: Params, t_end: float, until: Until, rtol: float) -> Run | None:
+    def _condensed(
+        self, params: Params, t_end: float, until: Until, rtol: float
+    ) -> Integrated | None:
         """The end alone, by a few weighted neurons; None where that does not apply."""
         network, smooth = self.network, self._smooth
         if not (isinstance(network, Network) and condenses(network, self.loss)):
@@ -265,6 +292,73 @@ class GradientFlow:
             return None
         leading = lead(self.network, self.loss, self.clock.reduction)
         return leading and hand_over(leading, self._smooth, params, rtol, 0.999 * span)
+
+    def resume(
+        self,
+        checkpoint: str | Path,
+        *,
+        until: Until | None = None,
+        watch: Until | None = None,
+        save: str | Iterable[str] | Callable[..., Mapping[str, Any]] | None = None,
+        max_steps: int | None = None,
+        time_limit: float | None = None,
+        every: float = EVERY,
+        progress: Progress | None = None,
+    ) -> Run:
+        """Take up the run that a checkpoint holds, with all its options.
+
+        Args:
+            checkpoint: the file; it is written on.
+            until: as given to `solve`, if it has a function of your own, which no file can hold.
+            watch: likewise.
+            save: likewise.
+            max_steps: a new budget for the whole run.
+            time_limit: wall time in seconds, counted from now.
+            every: seconds between two checkpoints, at least.
+            progress: called now and then with (t, log10 loss, outcome so far).
+
+        Raises:
+            FileFormatError: the file is missing, damaged, no checkpoint, or of a later version.
+            ParameterError: it is the checkpoint of another network, loss or data, or a function of
+                your own is missing.
+        """
+        asked = read_asked(checkpoint, until=until, watch=watch, save=save)
+        budgets = {"max_steps": max_steps, "time_limit": time_limit}
+        given = {name: value for name, value in budgets.items() if value is not None}
+        return self.solve(
+            dict(asked.params),
+            asked.t_end,
+            t_start=asked.t_start,
+            until=asked.until,
+            watch=asked.watch,
+            times=asked.times,
+            save=asked.save,
+            rtol=asked.settings.rtol,
+            atol=asked.settings.atol,
+            log_time=asked.log_time,
+            estimate=asked.estimate,
+            settings=replace(asked.settings, **given),
+            progress=progress,
+            checkpoint=checkpoint,
+            every=every,
+        )
+
+    def _keeper(self, path: str | Path | None, every: float, asked: Asked) -> Checkpoint | None:
+        if path is None:
+            return None
+        if not isinstance(self.network, Network):
+            _require_no_file(path)
+        assert isinstance(self.network, Network)
+        known = identity(self.network, self.loss, self.clock.reduction, self.data, asked)
+        return Checkpoint(path, every, asked, known)
+
+    def _about(self) -> dict[str, Any]:
+        """What was integrated, in words."""
+        if isinstance(self.network, Network):
+            samples, name = data_sizes(self.network, self.data).get("n"), self.network.name
+        else:
+            samples, name = len(self.data["y"]), getattr(self.network, "__name__", "function")
+        return {"network": name, "loss": self.loss.name, "samples": samples}
 
     def _checked(self, params: Params) -> Params:
         """`params` as float64 arrays of the right shapes."""
@@ -341,6 +435,15 @@ def _require_numbers(network: Network) -> None:
             f"{network.name} has the symbol {', '.join(map(str, network.symbols))}",
             expected="a network whose only unknowns are its parameters",
             fix="give the slope as a number, for example 'leaky_relu(0.1)'",
+        )
+
+
+def _require_no_file(checkpoint: str | Path | None) -> None:
+    if checkpoint is not None:
+        raise ParameterError(
+            "this run cannot be written down on its way",
+            expected="a smooth network of the symbolic layer, with its rows saved",
+            fix="leave checkpoint out, and save the run at its end",
         )
 
 

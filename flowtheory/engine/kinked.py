@@ -55,8 +55,8 @@ Rows = Callable[[Any, Any], Any]
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a run is asked for, as in `GradientFlow.solve`."""
+class Wanted:
+    """What a run is wanted for, as in `GradientFlow.solve`."""
 
     t_end: float
     t_start: float
@@ -76,7 +76,7 @@ def is_located(network: Network) -> bool:
 
 
 def solve_kinked(
-    flow: GradientFlow, functions: Functions, saved: Rows, params: Any, asked: Asked
+    flow: GradientFlow, functions: Functions, saved: Rows, params: Any, wanted: Wanted
 ) -> Run:
     """One run of a kinked two-layer network.
 
@@ -85,24 +85,24 @@ def solve_kinked(
         functions: the same network, for observables and conserved quantities.
         saved: (params, data) -> what to save.
         params: W and v by name.
-        asked: what is asked for.
+        wanted: what is wanted for.
 
     Raises:
         ParameterError: An event other than a level of the loss, or no place to stop.
     """
-    _require(asked)
+    _require(wanted)
     start = TwoLayer(params["W"], params["v"])
-    early = _early(flow, start, asked)
-    parts, pieces = _rest(flow, _observe(functions, saved, start), start, early, asked)
+    early = _early(flow, start, wanted)
+    parts, pieces = _rest(flow, _observe(functions, saved, start), start, early, wanted)
     end = parts[-1]
-    if asked.estimate and end.outcome.ok and not end.errors:
-        rtol = min(_COARSER * asked.rtol, 1e-2)
-        coarse = replace(asked, rtol=rtol, times=_halves(parts), progress=None)
+    if wanted.estimate and end.outcome.ok and not end.errors:
+        rtol = min(_COARSER * wanted.rtol, 1e-2)
+        coarse = replace(wanted, rtol=rtol, times=_halves(parts), progress=None)
         again, _ = _rest(flow, _nothing, start, early, coarse)
         error = _difference(end, again[-1])
     else:
         error = _bar(end)
-    run = _joined(flow, parts, pieces, asked, error)
+    run = _joined(flow, parts, pieces, wanted, error)
     return run if early is None else _with_start(flow, functions, saved, start, early, run)
 
 
@@ -112,17 +112,17 @@ def kinked_flow(network: Network, loss: Any, reduction: Any, data: Any) -> Gradi
     return gradient_flow(data["x"], data["y"], loss=loss, activation=sigma, reduction=reduction)
 
 
-def _early(flow: GradientFlow, start: TwoLayer, asked: Asked) -> EarlyFlow | None:
+def _early(flow: GradientFlow, start: TwoLayer, wanted: Wanted) -> EarlyFlow | None:
     """The event-exact start; None where it is not wanted."""
-    if not asked.skip or asked.t_start > 0 or asked.log_time or asked.times is not None:
+    if not wanted.skip or wanted.t_start > 0 or wanted.log_time or wanted.times is not None:
         return None
-    tolerance, size = max(asked.rtol, _RELATIVE), _size(start)
+    tolerance, size = max(wanted.rtol, _RELATIVE), _size(start)
     W, v = start.W / size, start.v / size
-    horizon = asked.t_end if math.isfinite(asked.t_end) else _first_horizon(flow, start)
+    horizon = wanted.t_end if math.isfinite(wanted.t_end) else _first_horizon(flow, start)
     while True:
         options = {"log_scale": math.log(size), "tolerance": tolerance}
         early = event_exact_start(flow, W, v, horizon, **options)  # type: ignore[arg-type]
-        if early.time < horizon or math.isfinite(asked.t_end) or horizon > _LONGEST:
+        if early.time < horizon or math.isfinite(wanted.t_end) or horizon > _LONGEST:
             return early if early.time > 0 else None
         horizon *= _FURTHER
 
@@ -140,40 +140,40 @@ def _first_horizon(flow: GradientFlow, start: TwoLayer) -> float:
 
 
 def _rest(
-    flow: GradientFlow, observe: Any, start: TwoLayer, early: EarlyFlow | None, asked: Asked
+    flow: GradientFlow, observe: Any, start: TwoLayer, early: EarlyFlow | None, wanted: Wanted
 ) -> tuple[list[Trajectory], list[str]]:
     """The full flow from the hand-over on, in as many parts as it takes to meet an event."""
-    at: Any = {"params": start, "t": asked.t_start, "pattern": None, "sliding": None}
+    at: Any = {"params": start, "t": wanted.t_start, "pattern": None, "sliding": None}
     if early is not None:
         at = {"params": early.params, "t": early.time}
         at |= {"pattern": early.pattern, "sliding": early.sliding}
-        if early.time >= asked.t_end:
+        if early.time >= wanted.t_end:
             return [_stop(flow, observe, early)], ["the whole run is in closed form"]
-    choice = choose(len(start.v), flow.n, asked.rtol)
-    if choice.c is not None and early is None and _is_plain(asked):
+    choice = choose(len(start.v), flow.n, wanted.rtol)
+    if choice.c is not None and early is None and _is_plain(wanted):
         run = solve_steps(
             flow,
             start,
-            asked.t_end,
+            wanted.t_end,
             c=choice.c,
-            times=asked.times,
+            times=wanted.times,
             observe=observe,
-            progress=asked.progress,
+            progress=wanted.progress,
         )
         return [run], [choice.reason]
-    return _exact(flow, observe, at, asked), [choice.reason]
+    return _exact(flow, observe, at, wanted), [choice.reason]
 
 
-def _is_plain(asked: Asked) -> bool:
+def _is_plain(wanted: Wanted) -> bool:
     """Whether the cheap mode can do it: from 0 to a final time, without an event."""
-    return math.isfinite(asked.t_end) and asked.until == Until() and asked.t_start == 0
+    return math.isfinite(wanted.t_end) and wanted.until == Until() and wanted.t_start == 0
 
 
-def _exact(flow: GradientFlow, observe: Any, at: Any, asked: Asked) -> list[Trajectory]:
-    settings = Settings(rtol=asked.rtol)
-    finite = math.isfinite(asked.t_end)
+def _exact(flow: GradientFlow, observe: Any, at: Any, wanted: Wanted) -> list[Trajectory]:
+    settings = Settings(rtol=wanted.rtol)
+    finite = math.isfinite(wanted.t_end)
     rate = _first_horizon(flow, at["params"])
-    horizon = asked.t_end if finite else at["t"] + rate
+    horizon = wanted.t_end if finite else at["t"] + rate
     parts: list[Trajectory] = []
     while True:
         found = solve(
@@ -183,12 +183,12 @@ def _exact(flow: GradientFlow, observe: Any, at: Any, asked: Asked) -> list[Traj
             pattern=at["pattern"],
             sliding=at["sliding"],
             t_start=at["t"],
-            until=asked.until,
-            times=_within(asked.times, at["t"], horizon),
+            until=wanted.until,
+            times=_within(wanted.times, at["t"], horizon),
             observe=observe,
-            log_time=asked.log_time,
+            log_time=wanted.log_time,
             settings=settings,
-            progress=asked.progress,
+            progress=wanted.progress,
         )
         parts.append(found)
         if finite or found.outcome is not Outcome.REACHED_T or horizon > _LONGEST:
@@ -271,7 +271,7 @@ def _joined(
     flow: GradientFlow,
     parts: list[Trajectory],
     reasons: list[str],
-    asked: Asked,
+    wanted: Wanted,
     error: float,
 ) -> Run:
     keep = [slice(0 if i == 0 else 1, None) for i in range(len(parts))]
@@ -285,7 +285,7 @@ def _joined(
     evaluations = sum(p.statistics.evaluations for p in parts)
     stages = (Stage(end.method, first, end.t_end, evaluations, 0.0, reasons[0]),)
     met = end.outcome is Outcome.EVENT
-    events = tuple(Happened(e.name, end.t_end, False) for e in asked.until.events if met)
+    events = tuple(Happened(e.name, end.t_end, False) for e in wanted.until.events if met)
     loss = columns["loss"]
     rises = int(np.count_nonzero(np.diff(loss) > _RELATIVE * np.abs(loss[0])))
     return Run(
@@ -299,7 +299,7 @@ def _joined(
         stages=stages,
         checks=Checks(math.nan, rises, {n: float(np.max(v)) for n, v in drifts.items()}),
         clock=flow.clock,
-        rtol=asked.rtol,
+        rtol=wanted.rtol,
         atol=end.atol,
         statistics=_total([p.statistics for p in parts]),
     )
@@ -337,15 +337,15 @@ def _total(all_of_them: list[Statistics]) -> Statistics:
     return Statistics(*sums)
 
 
-def _require(asked: Asked) -> None:
-    others = [e.name for e in asked.until.events if not e.falling]
+def _require(wanted: Wanted) -> None:
+    others = [e.name for e in wanted.until.events if not e.falling]
     if others:
         raise ParameterError(
             f"the event {others[0]!r} on a network with kinks",
             expected="levels of the loss, or a final time",
             fix="until=ft.loss_below(...)",
         )
-    if math.isinf(asked.t_end) and not asked.until.events and not asked.until.classified:
+    if math.isinf(wanted.t_end) and not wanted.until.events and not wanted.until.classified:
         raise ParameterError(
             "the run has neither a final time nor an event to end it",
             expected="t_end, or until=..., or both",

@@ -15,7 +15,7 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from flowtheory.flow.drive import Drive, OnChunk, Task, drive
+from flowtheory.flow.drive import Drive, Keeper, Task, drive
 from flowtheory.flow.recorder import Progress
 from flowtheory.flow.run import Checks, Run, Stage
 from flowtheory.flow.schedule import save_times
@@ -27,6 +27,7 @@ from flowtheory.outcome import Outcome
 
 COARSER = 10.0
 _COARSEST = 1e-2
+SECOND = "second run"
 _ROUNDING = 1e-12
 
 DEFAULT = Settings(rtol=1e-8)
@@ -47,7 +48,7 @@ def descend(
     settings: Settings = DEFAULT,
     estimate: bool = True,
     progress: Progress | None = None,
-    on_chunk: OnChunk | None = None,
+    keeper: Keeper | None = None,
 ) -> Run:
     r"""Integrate the exact gradient flow of a smooth network.
 
@@ -66,7 +67,7 @@ def descend(
         settings: tolerances and budgets.
         estimate: whether to make the second run.
         progress: called now and then with (t, log10 loss, outcome so far).
-        on_chunk: called after every stretch with the run in the making.
+        keeper: writes the run down as it goes, and knows from where to go on.
 
     Returns:
         The run. Outcomes: `REACHED_T`, `EVENT`, `BLEW_UP`, `CONVERGED`, `STALLED`, `STEP_LIMIT`,
@@ -78,18 +79,22 @@ def descend(
     """
     given = None if times is None or math.isinf(t_end) else save_times(times, t_start, t_end)
     task = Task(flow, t_end, until, watch, given, observe, log_time, settings)
-    made = drive(task, params, t_start, dissipated, progress=progress, on_chunk=on_chunk)
-    return finish(made, _second(task, made, params, t_start) if estimate else None)
+    made = drive(task, params, t_start, dissipated, progress=progress, keeper=keeper)
+    second = _second(task, made, params, t_start, keeper) if estimate else None
+    return finish(made, second)
 
 
-def _second(task: Task, made: Drive, params: Params, t_start: float) -> Drive | None:
+def _second(
+    task: Task, made: Drive, params: Params, t_start: float, keeper: Keeper | None
+) -> Drive | None:
     """The coarser run to the same end; None where there is no end. It shares the compiled loop."""
     if made.outcome not in (Outcome.REACHED_T, Outcome.EVENT) or made.t == t_start:
         return None
     settings = task.settings
     coarse = replace(settings, rtol=min(COARSER * settings.rtol, _COARSEST), atol=None)
     end = task.t_end if made.outcome is Outcome.EVENT else made.t
-    return drive(task._replace(t_end=end, settings=coarse), params, t_start)
+    task = task._replace(t_end=end, settings=coarse)
+    return drive(task, params, t_start, keeper=keeper, part=SECOND)
 
 
 def finish(made: Drive, second: Drive | None) -> Run:
@@ -98,7 +103,7 @@ def finish(made: Drive, second: Drive | None) -> Run:
     drifts = driven.rows.pop("drift")
     times, at = np.array(driven.times), driven.position
     evaluations = made.evaluations + (second.evaluations if second else 0)
-    statistics = Statistics(at.accepted, at.rejected, evaluations, len(made.blocks), at.seconds)
+    statistics = Statistics(at.accepted, at.rejected, evaluations, made.stretches, at.seconds)
     method = task.settings.method + (" in log(1 + t)" if task.log_time else "")
     first, last = float(times[0]), float(times[-1])
     return Run(

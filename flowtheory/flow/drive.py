@@ -1,14 +1,13 @@
 r"""The host's side of a smooth run: stretches of the compiled loop, events, budgets, outcomes.
 
 After every stretch the host books what happened and decides how to go on. Everything that the rest
-of a run depends on is in `Position`, so that a run can be continued from any of them.
+of a run depends on is in `Frozen`, so that a run can be taken up again after any of them.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -22,6 +21,7 @@ from flowtheory.flow.coordinates import inner
 from flowtheory.flow.diagnose import Verdict, runaway, standstill
 from flowtheory.flow.integrate import STAGES
 from flowtheory.flow.loop import Carry, Status, Stops, Tolerance, stretch
+from flowtheory.flow.position import Frozen, Keeper, Mark, Position
 from flowtheory.flow.recorder import SAVES, Progress
 from flowtheory.flow.run import Happened
 from flowtheory.flow.schedule import require_span
@@ -47,36 +47,6 @@ _FIRST_STEP = 1e-2
 _RUNAWAY = 1e4
 _PATIENCE = 2000  # steps between two looks at the Hessian
 _QUIET = 0.1  # seconds between two calls of a progress callback
-
-
-class Position(NamedTuple):
-    """Where a run is; plain numbers and arrays, so that it can be written to a file.
-
-    Attributes:
-        s: the loop's time, t or log(1 + t).
-        h: the next step to try.
-        params: parameters.
-        dissipated: loss dissipated so far.
-        signs: of the events, see `Watched`.
-        runaway: norm at which to ask about a blow-up.
-        marks: of the last row saved.
-        accepted: steps taken.
-        rejected: steps tried in vain.
-        landed: steps tried to land on events.
-        seconds: wall time so far.
-    """
-
-    s: float
-    h: float
-    params: Params
-    dissipated: float
-    signs: Float[np.ndarray, " e"]
-    runaway: float
-    marks: Float[np.ndarray, " q"]
-    accepted: int
-    rejected: int
-    landed: int
-    seconds: float
 
 
 class Task(NamedTuple):
@@ -123,9 +93,6 @@ class Driven(NamedTuple):
     blow_up_time: float
 
 
-OnChunk = Callable[["Drive"], None]
-
-
 class Drive:
     """One run in the making; `advance` until `outcome` is not None."""
 
@@ -150,11 +117,12 @@ class Drive:
         self.outcome: Outcome | None = None
         self.ended: float | None = None
         self.blow_up_time = math.inf
-        self.due = self.looked = 0
+        self.due = self.looked = self.stretches = 0
         self.spoke = self.began
         with float64():
             self.kept = jax.tree.map(np.asarray, dict(functions.conserved(params)))
         self._begin(params, t_start, dissipated)
+        self._mark = self._here()
 
     def _begin(self, params: Params, t_start: float, dissipated: float) -> None:
         flow, task = self.flow, self.task
@@ -234,11 +202,49 @@ class Drive:
         self.times.append(t)
         self.saved_at = self.position.s
 
+    def _here(self) -> Mark:
+        return Mark(
+            self.position,
+            len(self.times),
+            len(self.blocks),
+            len(self.happened),
+            self.outcome,
+            self.blow_up_time,
+            self.due,
+            self.looked,
+            self.stretches,
+        )
+
+    def frozen(self) -> Frozen:
+        """The run after its last whole stretch, whenever it is asked for."""
+        at = self._mark
+        seconds = self.position.seconds + time.monotonic() - self.began
+        rows = jax.tree.map(lambda *parts: np.concatenate(parts), *self.blocks[: at.blocks])
+        times, happened = np.array(self.times[: at.times]), tuple(self.happened[: at.happened])
+        position = at.position._replace(seconds=seconds)
+        return Frozen(position, times, rows, happened, *at[4:])
+
+    def thaw(self, former: Frozen) -> None:
+        """Go on from `former`, a run of the same task; a spent budget may have been raised."""
+        self.position, self.blocks = former.position, [former.rows]
+        self.times, self.happened = former.times.tolist(), list(former.happened)
+        spent = former.outcome in (Outcome.STEP_LIMIT, Outcome.TIME_LIMIT)
+        self.outcome = None if spent else former.outcome
+        self.blow_up_time, self.due, self.looked = former[5:8]
+        self.stretches = former.stretches
+        self.saved_at = self.position.s if self.times[-1] == self.t else -math.inf
+        self.began = time.monotonic()
+        self._mark = self._here()
+
     def advance(self) -> None:
         """One stretch of the compiled loop, and what the host makes of it."""
+        self._advance()
+        self._mark = self._here()
+
+    def _advance(self) -> None:
         at, settings = self.position, self.task.settings
         left = settings.max_steps - at.accepted - at.rejected
-        if left <= 0 or time.monotonic() - self.began + at.seconds > settings.time_limit:
+        if left <= 0 or time.monotonic() - self.began > settings.time_limit:
             self.outcome = Outcome.STEP_LIMIT if left <= 0 else Outcome.TIME_LIMIT
             return
         with float64():
@@ -266,6 +272,7 @@ class Drive:
     def _take(self, carry: Carry) -> None:
         """Book what a stretch did."""
         at = self.position
+        self.stretches += 1
         self.position = at._replace(
             s=float(carry.s),
             h=float(carry.h),
@@ -369,15 +376,34 @@ def drive(
     dissipated: float = 0.0,
     *,
     progress: Progress | None = None,
-    on_chunk: OnChunk | None = None,
+    keeper: Keeper | None = None,
+    part: str = "run",
 ) -> Drive:
-    """Run a task from `params` to its end."""
+    """Run a task from `params` to its end.
+
+    Args:
+        task: what is asked for.
+        params: parameters at `t_start`.
+        t_start: where the run begins.
+        dissipated: loss dissipated before it.
+        progress: called now and then.
+        keeper: writes the run down as it goes, also when it is interrupted.
+        part: what the keeper calls this run.
+    """
     run = Drive(task, params, t_start, dissipated)
-    while run.outcome is None:
-        run.report(progress)
-        run.advance()
-        if on_chunk is not None:
-            on_chunk(run)
+    former = keeper.former(part) if keeper else None
+    if former is not None:
+        run.thaw(former)
+    try:
+        while run.outcome is None:
+            run.report(progress)
+            run.advance()
+            if keeper is not None and run.outcome is None:
+                keeper.keep(part, run.frozen, last=False)
+    finally:
+        # An interrupt may come in the middle of a stretch: what was whole before it is kept.
+        if keeper is not None:
+            keeper.keep(part, run.frozen, last=True)
     run.report(progress)
     return run
 

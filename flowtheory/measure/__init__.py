@@ -7,3 +7,5 @@ from flowtheory.measure.margin import max_margin as max_margin
 from flowtheory.measure.spectrum import cosines as cosines
 from flowtheory.measure.spectrum import squared_spectral_norm as squared_spectral_norm
 from flowtheory.measure.spectrum import stable_rank as stable_rank
+from flowtheory.measure.stages import LossStage as LossStage
+from flowtheory.measure.stages import loss_stages as loss_stages

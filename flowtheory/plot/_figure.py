@@ -5,14 +5,16 @@ Imported inside functions only, because it loads matplotlib.
 
 from __future__ import annotations
 
-from math import inf
+from math import ceil, floor, inf, log10
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatterSciNotation, LogLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, LogFormatterSciNotation, LogLocator, NullFormatter
 
 from flowtheory.plot.style import TEXT_WIDTH, styled
+
+_MANY = 30  # decades
 
 
 class PaperFigure(Figure):
@@ -61,6 +63,11 @@ def decades(axis: Any) -> None:
     if high < 30 * low:
         axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=6))
         axis.set_major_formatter(LogFormatterSciNotation(minor_thresholds=(inf, inf)))
+    elif (span := log10(high) - log10(low)) > _MANY:
+        # Round exponents; the default takes every 43rd decade if that fits.
+        step = next(step for step in (10, 20, 50, 100) if span <= 7 * step or step == 100)
+        first, last = ceil(log10(low) / step), floor(log10(high) / step)
+        axis.set_major_locator(FixedLocator([10.0 ** (k * step) for k in range(first, last + 1)]))
     else:
         axis.set_major_locator(LogLocator(numticks=6))
     axis.set_minor_formatter(NullFormatter())

@@ -28,8 +28,16 @@ def check_json_path(path: Path) -> None:
 
 
 def write_json(document: Mapping[str, Any], path: Path) -> None:
-    """Write under a temporary name, then rename: a reader never sees half a file."""
-    text = to_json(document)
+    """Write a document of evidence; all of it or nothing."""
+    write_text(to_json(document), path)
+
+
+def write_text(text: str, path: Path) -> None:
+    """Write under a temporary name, then rename: a reader never sees half a file.
+
+    Raises:
+        OutputError: the place cannot be written.
+    """
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.")
         try:

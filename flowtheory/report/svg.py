@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from io import StringIO
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowtheory.plot.style import DARK_THEME, TEXT_WIDTH
@@ -23,6 +24,16 @@ _NAME = re.compile(r'(\bid="|href="#|url\(#)')
 def write_svg(figure: Figure, target: object) -> None:
     """Write the figure as SVG, without the date: the same numbers give the same bytes."""
     figure.savefig(target, format="svg", metadata={"Date": None})  # type: ignore[arg-type]
+
+
+def write_figure(figure: Figure, path: Path) -> None:
+    """Write the figure in the format that the path's suffix names."""
+    if path.suffix == ".svg":
+        write_svg(figure, path)
+    elif path.suffix == ".pdf":
+        figure.savefig(path, metadata={"CreationDate": None})
+    else:
+        figure.savefig(path)
 
 
 def inline_svg(figure: Figure, name: str, label: str) -> str:

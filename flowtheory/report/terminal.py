@@ -39,7 +39,8 @@ def _indented(inside: RenderableType) -> Padding:
     return Padding(inside, (0, 0, 0, 2))
 
 
-def _labelled(rows: Sequence[tuple[str, Text]]) -> Table:
+def labelled(rows: Sequence[tuple[str, Text]]) -> Table:
+    """Lines with a label each, the text beside it hanging."""
     table = Table.grid(padding=(0, 3, 0, 0))
     table.add_column(no_wrap=True, style="dim")
     table.add_column()
@@ -58,7 +59,7 @@ def _statements(document: Mapping[str, Any]) -> Table:
             content.append(f"\n{words}", "dim")
         rows.append(("" if one["role"] == role else one["role"], content))
         role, source = one["role"], one["source"]
-    return _labelled([*rows, ("clock", Text(document["clock"]))])
+    return labelled([*rows, ("clock", Text(document["clock"]))])
 
 
 def _findings(document: Mapping[str, Any]) -> Table:
@@ -95,7 +96,7 @@ def _verdict(document: Mapping[str, Any]) -> Table:
         if tested[key]
     ]
     counts = f"{tested['measured']} of {tested['cases']} cases measured"
-    table = _labelled([])
+    table = labelled([])
     table.add_row(
         Text(document["verdict"], _STYLES[document["verdict"]]), ", ".join([counts, *numbers])
     )
@@ -106,9 +107,10 @@ def _closing(document: Mapping[str, Any], paths: Mapping[str, Path]) -> Table:
     rows = [("Not shown", Text("\n".join(document["not_shown"])))]
     for label, file in (("Report", "index.html"), ("Evidence", "evidence.json")):
         if file in paths:
-            rows.append((label, Text(str(_from_here(paths[file])), overflow="fold")))
-    return _labelled([*rows, ("Time", Text(f"{document['seconds']:.0f} s"))])
+            rows.append((label, Text(str(from_here(paths[file])), overflow="fold")))
+    return labelled([*rows, ("Time", Text(f"{document['seconds']:.0f} s"))])
 
 
-def _from_here(path: Path) -> Path:
+def from_here(path: Path) -> Path:
+    """The path from the current directory, if it is below it."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

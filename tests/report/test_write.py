@@ -11,7 +11,7 @@ from report import fake
 
 from flowtheory.errors import OutputError
 from flowtheory.plot import order_figure, slopes_figure
-from flowtheory.report import check_writable, to_dict, write, write_report
+from flowtheory.report import check_writable, place, to_dict, write, write_report
 
 
 @pytest.fixture(scope="module")
@@ -80,9 +80,9 @@ class StopError(Exception):
 BREAKS = {
     "page": ("render_page", StopError("in the page")),
     "interrupt in the page": ("render_page", KeyboardInterrupt()),
-    "figure": ("_write_figure", StopError("in a figure")),
-    "interrupt in a figure": ("_write_figure", KeyboardInterrupt()),
-    "disk full": ("_write_figure", OSError(28, "No space left on device")),
+    "figure": ("write_figure", StopError("in a figure")),
+    "interrupt in a figure": ("write_figure", KeyboardInterrupt()),
+    "disk full": ("write_figure", OSError(28, "No space left on device")),
 }
 
 
@@ -132,7 +132,7 @@ def test_a_failure_while_renaming_leaves_the_former_report(
 
 def test_an_interrupt_after_the_renaming_leaves_the_new_report(target, figures, monkeypatch):
     save(target, figures)
-    remove, calls = write._remove, []
+    remove, calls = place._remove, []
 
     def interrupted(directory):
         calls.append(directory)
@@ -140,7 +140,7 @@ def test_an_interrupt_after_the_renaming_leaves_the_new_report(target, figures, 
             raise KeyboardInterrupt
         remove(directory)
 
-    monkeypatch.setattr(write, "_remove", interrupted)
+    monkeypatch.setattr(place, "_remove", interrupted)
     with pytest.raises(KeyboardInterrupt):
         save(target, {"slopes": figures["slopes"]}, formats=["svg"])
     assert set(contents(target)) == {"index.html", "evidence.json", "figures/slopes.svg"}

@@ -1,0 +1,95 @@
+"""Where a run is, and all that the rest of it depends on: plain numbers and arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from jaxtyping import Float
+
+from flowtheory.flow.run import Happened
+from flowtheory.flow.smooth import Params
+from flowtheory.outcome import Outcome
+
+
+class Position(NamedTuple):
+    """Where a run is.
+
+    Attributes:
+        s: the loop's time, t or log(1 + t).
+        h: the next step to try.
+        params: parameters.
+        dissipated: loss dissipated so far.
+        signs: of the events, see `Watched`.
+        runaway: norm at which to ask about a blow-up.
+        marks: of the last row saved.
+        accepted: steps taken.
+        rejected: steps tried in vain.
+        landed: steps tried to land on events.
+        seconds: wall time so far.
+    """
+
+    s: float
+    h: float
+    params: Params
+    dissipated: float
+    signs: Float[np.ndarray, " e"]
+    runaway: float
+    marks: Float[np.ndarray, " q"]
+    accepted: int
+    rejected: int
+    landed: int
+    seconds: float
+
+
+class Frozen(NamedTuple):
+    """A run in the making, between two stretches: all that the rest of it depends on.
+
+    Attributes:
+        position: where it is.
+        times: times of the rows so far, shape (k,).
+        rows: name -> one row a time, and `drift`, by name of the conserved quantity.
+        happened: events passed so far.
+        outcome: how it ended; None if it goes on.
+        blow_up_time: for `BLEW_UP`; else inf.
+        due: how many of the given times were saved at.
+        looked: steps taken at the last look at the Hessian.
+        stretches: calls of the compiled loop.
+    """
+
+    position: Position
+    times: Float[np.ndarray, " k"]
+    rows: dict[str, Any]
+    happened: tuple[Happened, ...]
+    outcome: Outcome | None
+    blow_up_time: float
+    due: int
+    looked: int
+    stretches: int
+
+
+class Keeper(Protocol):
+    """Where a run is written down, part by part, and from where it is taken up again."""
+
+    def former(self, part: str) -> Frozen | None:
+        """What a part of the run had come to; None to begin it."""
+        ...
+
+    def keep(self, part: str, frozen: Callable[[], Frozen], *, last: bool) -> None:
+        """Called after every stretch; `last` if no other call for this part follows."""
+        ...
+
+
+class Mark(NamedTuple):
+    """How far a run was after its last whole stretch; lists are only ever appended to."""
+
+    position: Position
+    times: int
+    blocks: int
+    happened: int
+    outcome: Outcome | None
+    blow_up_time: float
+    due: int
+    looked: int
+    stretches: int

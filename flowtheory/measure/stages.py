@@ -1,0 +1,161 @@
+r"""Plateaus and descents of a loss curve.
+
+A descent is a local maximum of $-L' = |\nabla L|^2$ that stands out by a factor of ten on both
+sides and across which the loss drops by at least $10^{-3} L(0)$; without the second condition the
+noise of a converged run has dozens. A plateau is what lies between two descents; its level is the
+loss where $|\nabla L|^2$ is least.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import Literal, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from flowtheory.errors import DataError, ParameterError
+
+Kind = Literal["plateau", "descent", "late"]
+
+_NOISE = 1e-13  # of the largest loss: what rounding may make of a difference
+_EDGE = 0.1
+
+
+class LossStage(NamedTuple):
+    """A part of a loss curve.
+
+    Attributes:
+        kind: plateau, descent, or late: the end of a run whose loss is below the smallest drop.
+        start: time at which it begins: a descent when a tenth of its drop is done.
+        end: time at which it ends: a descent when nine tenths are done.
+        level: of a plateau the loss where the gradient is least; of a descent the loss where it is
+            largest.
+    """
+
+    kind: Kind
+    start: float
+    end: float
+    level: float
+
+
+def loss_stages(
+    times: Float[np.ndarray, " k"],
+    loss: Float[np.ndarray, " k"],
+    *,
+    prominence: float = 10.0,
+    drop: float = 1e-3,
+) -> tuple[LossStage, ...]:
+    r"""Plateaus and descents, in order; they cover the run.
+
+    Args:
+        times: times, increasing.
+        loss: the loss at these times.
+        prominence: factor by which $-L'$ at a descent exceeds its least value on either side.
+        drop: least drop of the loss across a descent, in units of $L(0)$.
+
+    Raises:
+        DataError: arrays of different or too small length, times that do not increase, values that
+            are not finite.
+        ParameterError: a prominence not above 1, or a drop not in (0, 1).
+    """
+    times, loss = np.asarray(times, dtype=np.float64), np.asarray(loss, dtype=np.float64)
+    _require(times, loss, prominence, drop)
+    rate = _log_rate(times, loss)
+    if rate is None:
+        return (LossStage("plateau", times[0], times[-1], float(loss[0])),)
+    peaks = _descents(rate, loss, math.log10(prominence), drop * abs(loss[0]))
+    return _cover(times, loss, rate, peaks, math.log10(prominence), drop * abs(loss[0]))
+
+
+def _log_rate(
+    times: Float[np.ndarray, " k"], loss: Float[np.ndarray, " k"]
+) -> Float[np.ndarray, " k-1"] | None:
+    """log10 of -L' between neighbouring times; None if the loss never falls by more than noise.
+
+    Where the loss does not change by more than rounding, what is known on both sides is joined.
+    """
+    fall = -np.diff(loss)
+    known = np.flatnonzero(fall > _NOISE * np.max(np.abs(loss)))
+    if known.size == 0:
+        return None
+    rates = np.log10(fall[known] / np.diff(times)[known])
+    return np.interp(np.arange(fall.size), known, rates)
+
+
+def _descents(
+    rate: Float[np.ndarray, " k-1"], loss: Float[np.ndarray, " k"], decades: float, drop: float
+) -> Int[np.ndarray, " d"]:
+    """The intervals in which the loss falls fastest, one a descent."""
+    from scipy.signal import find_peaks
+
+    # Lower ends on both sides: a run may begin or end in the middle of a descent.
+    bottom = rate.min() - 10 * decades
+    padded = np.concatenate([[bottom], rate, [bottom]])
+    peaks = find_peaks(padded, prominence=decades)[0] - 1
+    cuts = _valleys(rate, peaks)
+    falls = [loss[a] - loss[b + 1] for a, b in pairwise(cuts)]
+    return peaks[np.array(falls) >= drop] if peaks.size else peaks
+
+
+def _valleys(rate: Float[np.ndarray, " k-1"], peaks: Int[np.ndarray, " d"]) -> list[int]:
+    """Where the loss falls slowest: before the first peak, between peaks, after the last."""
+    edges = [0, *(int(p) for p in peaks), rate.size - 1]
+    return [a + int(np.argmin(rate[a : b + 1])) for a, b in pairwise(edges)]
+
+
+def _cover(
+    times: Float[np.ndarray, " k"],
+    loss: Float[np.ndarray, " k"],
+    rate: Float[np.ndarray, " k-1"],
+    peaks: Int[np.ndarray, " d"],
+    decades: float,
+    drop: float,
+) -> tuple[LossStage, ...]:
+    """The stages between and at the descents."""
+    cuts = _valleys(rate, peaks)
+    levels = [float(loss[cut]) for cut in cuts[:-1]] + [float(loss[cuts[-1] + 1])]
+    falling = np.minimum.accumulate(loss)
+    stages, now = [], float(times[0])
+    for k, peak in enumerate(peaks):
+        high, low = levels[k], levels[k + 1]
+        edges = np.array([high - _EDGE * (high - low), low + _EDGE * (high - low)])
+        start, end = np.interp(-edges, -falling, times)
+        # No valley on the outer side: the run begins, or ends, inside this descent.
+        if k == 0 and rate[peak] - rate[cuts[0]] < decades:
+            start = times[0]
+        if k == len(peaks) - 1 and rate[peak] - rate[cuts[-1]] < decades:
+            end = times[-1]
+        if start > now:
+            stages.append(LossStage("plateau", now, float(start), high))
+        middle = float((loss[peak] + loss[peak + 1]) / 2)
+        stages.append(LossStage("descent", float(start), float(end), middle))
+        now = float(end)
+    if now < times[-1]:
+        left: Kind = "plateau" if levels[-1] > drop else "late"
+        stages.append(LossStage(left, now, float(times[-1]), levels[-1]))
+    return tuple(stages)
+
+
+def _require(times: np.ndarray, loss: np.ndarray, prominence: float, drop: float) -> None:
+    if times.ndim != 1 or times.shape != loss.shape or times.size < 2:
+        raise DataError(
+            f"times have shape {times.shape} and the loss {loss.shape}",
+            expected="two arrays of one length, at least 2",
+            fix="run.times and run.loss",
+        )
+    if not (
+        np.all(np.isfinite(times)) and np.all(np.isfinite(loss)) and np.all(np.diff(times) > 0)
+    ):
+        raise DataError(
+            "times that do not increase, or values that are not finite",
+            expected="increasing times and a finite loss",
+            fix="drop the rows after a blow-up",
+        )
+    if not (math.isfinite(prominence) and prominence > 1 and 0 < drop < 1):
+        raise ParameterError(
+            f"prominence is {prominence!r} and drop {drop!r}",
+            expected="a prominence > 1 and a drop in (0, 1)",
+            fix="10 and 1e-3 (default)",
+        )
