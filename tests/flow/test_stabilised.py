@@ -16,7 +16,7 @@ from scipy.stats import linregress, t
 from flowtheory import Outcome, float64
 from flowtheory.errors import DataError, ParameterError
 from flowtheory.flow import rock4, solve_stabilised
-from flowtheory.flow.stabilised import spectral_radius
+from flowtheory.flow.radius import spectral_radius
 from flowtheory.flow.stages import RKC2_LARGEST, SCHEMES, Stabilised
 
 METHODS: tuple[Stabilised, ...] = ("rkc2", "rock4")
