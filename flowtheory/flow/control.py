@@ -34,7 +34,9 @@ class Control(NamedTuple):
 
     def after(self, error: Float[Array, ""], last: Float[Array, ""]) -> Float[Array, ""]:
         """Factor after a good step."""
-        factor = self.safety * error ** (-self.alpha / self.order) * last ** (self.beta / self.order)
+        factor = (
+            self.safety * error ** (-self.alpha / self.order) * last ** (self.beta / self.order)
+        )
         return jnp.clip(factor, self.shrink, self.grow)
 
     def again(self, error: Float[Array, ""]) -> Float[Array, ""]:

@@ -17,7 +17,7 @@ from jaxtyping import Float
 
 from flowtheory.flow.drive import Drive, OnChunk, Task, drive
 from flowtheory.flow.recorder import Progress
-from flowtheory.flow.run import Checks, Run, Stage
+from flowtheory.flow.run import Checks, Run
 from flowtheory.flow.schedule import save_times
 from flowtheory.flow.settings import Settings
 from flowtheory.flow.smooth import Observe, Params, SmoothFlow
@@ -95,9 +95,8 @@ def finish(made: Drive, second: Drive | None) -> Run:
     driven, task = made.result(), made.task
     drifts = driven.rows.pop("drift")
     times, at = np.array(driven.times), driven.position
-    evaluations = made.evaluations + (second.evaluations if second else 0)
+    evaluations = at.evaluations + (second.position.evaluations if second else 0)
     statistics = Statistics(at.accepted, at.rejected, evaluations, len(made.blocks), at.seconds)
-    method = task.settings.method + (" in log(1 + t)" if task.log_time else "")
     return Run(
         times=times,
         observables=driven.rows,
@@ -106,7 +105,7 @@ def finish(made: Drive, second: Drive | None) -> Run:
         events=tuple(driven.happened),
         error_estimate=_difference(made, second),
         blow_up_time=driven.blow_up_time,
-        stages=(Stage(method, times[0], times[-1], made.evaluations, 0.0, "smooth network"),),
+        stages=driven.stages,
         checks=checks(driven.rows, drifts),
         clock=task.flow.clock,
         rtol=task.settings.rtol,

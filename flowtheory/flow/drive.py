@@ -18,14 +18,16 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from flowtheory.errors import ParameterError
+from flowtheory.flow.choice import time_left
 from flowtheory.flow.coordinates import inner
 from flowtheory.flow.diagnose import Verdict, runaway, standstill
-from flowtheory.flow.integrate import STAGES
-from flowtheory.flow.loop import Carry, Status, Stops, Tolerance, stretch
+from flowtheory.flow.loop import Carry, Start, Status, Stops, System, Tolerance, look, stretch
+from flowtheory.flow.pilot import Leg, Pilot
+from flowtheory.flow.radius import MARGIN, Radius, unknown
 from flowtheory.flow.recorder import SAVES, Progress
-from flowtheory.flow.run import Happened
+from flowtheory.flow.run import Happened, Stage
 from flowtheory.flow.schedule import require_span
-from flowtheory.flow.settings import Settings
+from flowtheory.flow.settings import STABILISED, Fixed, Settings
 from flowtheory.flow.smooth import (
     Functions,
     Moving,
@@ -46,6 +48,7 @@ from flowtheory.precision import float64
 _FIRST_STEP = 1e-2
 _RUNAWAY = 1e4
 _PATIENCE = 2000  # steps between two looks at the Hessian
+_ROUNDING = (100 * np.finfo(np.float64).eps) ** 2
 _QUIET = 0.1  # seconds between two calls of a progress callback
 
 
@@ -63,7 +66,10 @@ class Position(NamedTuple):
         accepted: steps taken.
         rejected: steps tried in vain.
         landed: steps tried to land on events.
+        evaluations: of the field; a Jacobian-vector product counts as two.
         seconds: wall time so far.
+        method: the method that goes on.
+        radius: what a stabilised method knows of the spectral radius; else None.
     """
 
     s: float
@@ -76,7 +82,10 @@ class Position(NamedTuple):
     accepted: int
     rejected: int
     landed: int
+    evaluations: int
     seconds: float
+    method: Fixed
+    radius: Radius | None = None
 
 
 class Task(NamedTuple):
@@ -113,6 +122,7 @@ class Driven(NamedTuple):
         rows: name -> one row a time.
         happened: events passed.
         blow_up_time: for `BLEW_UP`; else inf.
+        stages: the methods used.
     """
 
     position: Position
@@ -121,6 +131,7 @@ class Driven(NamedTuple):
     rows: dict[str, Any]
     happened: list[Happened]
     blow_up_time: float
+    stages: tuple[Stage, ...]
 
 
 OnChunk = Callable[["Drive"], None]
@@ -141,13 +152,19 @@ class Drive:
         self.events = resolved(every, plateau)
         self.stops = frozenset(e.resolved(plateau) for e in task.until.events)
         keys = tuple((e.value, e.falling) for e in self.events)
-        self.system = system(functions, keys, task.observe, task.times is None)
+        dense = task.times is None
+        self.systems = [
+            system(functions, keys, task.observe, dense, late) for late in (False, True)
+        ]
+        self.pilot = Pilot(task.settings.method)
         self.times: list[float] = []
         self.blocks: list[Any] = []
         self.happened: list[Happened] = []
         self.outcome: Outcome | None = None
         self.blow_up_time = math.inf
         self.due = self.looked = 0
+        self.stages: list[Stage] = []
+        self.why = "smooth network"
         self.spoke = self.began
         with float64():
             self.kept = jax.tree.map(np.asarray, dict(functions.conserved(params)))
@@ -163,10 +180,25 @@ class Drive:
         rate = float(speed / size) * (1 + t_start if task.log_time else 1.0)
         self.unit = _FIRST_STEP / rate if rate > 0 else 1.0
         h = self.unit if rate > 0 else min(task.t_end - t_start, 1e300)
+        self.rounding = _ROUNDING * max(abs(flow.plateau(params)), abs(flow.energy(params)))
         signs = np.array([_sign(e, float(v)) for e, v in zip(self.events, values, strict=True)])
         self.position = Position(
-            s, h, params, 0.0, signs, _RUNAWAY * max(1.0, float(size)), np.zeros(0), 0, 0, 0, 0.0
+            s=s,
+            h=h,
+            params=params,
+            dissipated=0.0,
+            signs=signs,
+            runaway=_RUNAWAY * max(1.0, float(size)),
+            marks=np.zeros(0),
+            accepted=0,
+            rejected=0,
+            landed=0,
+            evaluations=0,
+            seconds=0.0,
+            method=self.pilot.first,
+            radius=self._unknown(params, self.pilot.first),
         )
+        self._begin_stage()
         self.position = self.position._replace(marks=self._marks(s))
         self._save_one(t_start)
         if not (math.isfinite(rate) and np.all(np.isfinite(self.blocks[-1]["loss"]))):
@@ -186,12 +218,18 @@ class Drive:
         return np.array([e.level for e in self.events])
 
     @property
+    def system(self) -> System:
+        """The flow as the present method takes it."""
+        return self.systems[self.position.method in STABILISED]
+
+    @property
     def t(self) -> float:
         """Present time, in the flow's clock."""
         return math.expm1(self.position.s) if self.task.log_time else self.position.s
 
     def _watched(self) -> Watched:
-        numbers = (self.levels, self.position.signs, self.position.runaway, self.unit)
+        at = self.position
+        numbers = (self.levels, at.signs, at.runaway, self.unit, self.rounding)
         return Watched(self.flow.data, self.kept, *map(np.float64, numbers))  # type: ignore[arg-type]
 
     def _moving(self) -> Moving:
@@ -219,15 +257,13 @@ class Drive:
         with float64():
             carry = stretch(
                 self.system,
-                settings.method,
+                at.method,
                 self.task.log_time,
                 self._watched(),
-                self._stops(min(left, settings.chunk)),
+                self._stops(min(left, self.pilot.chunk(at.method, settings.chunk))),
                 Tolerance(np.float64(settings.rtol), np.float64(self.atol)),  # type: ignore[arg-type]
-                np.float64(at.s),
-                self._moving(),
-                np.float64(at.h),
-                at.marks,
+                Start(np.float64(at.s), self._moving(), np.float64(at.h), at.marks),  # type: ignore[arg-type]
+                at.radius,
             )
             self._take(jax.tree.map(np.asarray, carry))
 
@@ -237,7 +273,8 @@ class Drive:
         if self.task.times is not None:
             coming = self.task.times[self.due : self.due + SAVES]
             saves[: len(coming)] = [clock(t) for t in coming]
-        return Stops(np.float64(clock(self.task.t_end)), saves, np.int64(steps))  # type: ignore[arg-type]
+        end, strain = clock(self.task.t_end), self.pilot.strain(self.position.method)
+        return Stops(np.float64(end), saves, np.int64(steps), np.float64(strain))  # type: ignore[arg-type]
 
     def _take(self, carry: Carry) -> None:
         """Book what a stretch did."""
@@ -251,6 +288,8 @@ class Drive:
             accepted=at.accepted + int(carry.accepted),
             rejected=at.rejected + int(carry.rejected),
             landed=at.landed + int(carry.landed),
+            evaluations=at.evaluations + int(carry.evaluations + 2 * carry.products),
+            radius=carry.stepper.radius if at.method in STABILISED else None,
         )
         count = int(carry.saved)
         self.due += int(carry.due)
@@ -258,7 +297,62 @@ class Drive:
             moments = carry.moments[:count]
             self.times.extend((np.expm1(moments) if self.task.log_time else moments).tolist())
             self.blocks.append(jax.tree.map(lambda a: a[:count], carry.buffer))
-        self._judge(Status(int(carry.status)), int(carry.target))
+        status = Status(int(carry.status))
+        self._judge(status, int(carry.target))
+        if self.outcome is None:
+            counts = map(int, (carry.accepted, carry.rejected, carry.evaluations))
+            self._choose(Leg(at.method, status, *counts, self.position.s - at.s, self.position.h))
+
+    def _choose(self, leg: Leg) -> None:
+        """Go on with the method that pays."""
+        choice = self.pilot.consider(leg, self._radius, self._left)
+        if choice.method == leg.method:
+            return
+        self._end_stage()
+        self.why = choice.why
+        radius = self._unknown(self.position.params, choice.method)
+        self.position = self.position._replace(method=choice.method, radius=radius)
+        self._begin_stage()
+
+    @staticmethod
+    def _unknown(params: Params, method: Fixed) -> Radius | None:
+        """What is carried into the first step of a method; `Moving` has one entry more."""
+        return unknown(_entries(params) + 1) if method in STABILISED else None
+
+    def _radius(self) -> float:
+        """The spectral radius here, in s."""
+        at = self.position
+        if at.radius is not None:
+            return float(at.radius.value) / MARGIN
+        with float64():
+            found, products = look(
+                self.system,
+                self.task.log_time,
+                self._watched(),
+                np.float64(at.s),
+                self._moving(),
+                unknown(_entries(at.params) + 1),
+            )
+        self.position = at._replace(evaluations=at.evaluations + 2 * int(products))
+        return float(found.value) / MARGIN
+
+    def _left(self) -> float:
+        """The rest of the run in s, as far as it can be told."""
+        at, flow = self.position, self.flow
+        loss, force = flow.energy(at.params), flow.vector_field(at.params)
+        power = sum(float(np.sum(a**2)) for a in jax.tree.leaves(force))
+        left = time_left(self.t, self.task.t_end, loss, power, Until(tuple(self.stops)).loss)
+        return math.log1p(self.t + left) - at.s if self.task.log_time else left
+
+    def _begin_stage(self) -> None:
+        self.entered = (self.t, self.position.evaluations)
+
+    def _end_stage(self) -> None:
+        start, before = self.entered
+        if self.position.evaluations > before or not self.stages:
+            method = self.position.method + (" in log(1 + t)" if self.task.log_time else "")
+            evaluations = self.position.evaluations - before
+            self.stages.append(Stage(method, start, self.t, evaluations, 0.0, self.why))
 
     def _judge(self, status: Status, target: int) -> None:
         match status:
@@ -319,6 +413,7 @@ class Drive:
             self._save_one(self.t)
         elapsed = time.monotonic() - self.began + self.position.seconds
         rows = jax.tree.map(lambda *parts: np.concatenate(parts), *self.blocks)
+        self._end_stage()
         return Driven(
             self.position._replace(seconds=elapsed),
             self.outcome or Outcome.REACHED_T,
@@ -326,13 +421,8 @@ class Drive:
             rows,
             self.happened,
             self.blow_up_time,
+            tuple(self.stages),
         )
-
-    @property
-    def evaluations(self) -> int:
-        """Of the vector field."""
-        at = self.position
-        return (at.accepted + at.rejected + at.landed) * STAGES[self.task.settings.method]
 
 
 def drive(
@@ -352,6 +442,10 @@ def drive(
             on_chunk(run)
     run.report(progress)
     return run
+
+
+def _entries(state: Any) -> int:
+    return sum(np.size(a) for a in jax.tree.leaves(state))
 
 
 @partial(jax.jit, static_argnames=("functions", "keys"))

@@ -53,27 +53,33 @@ class Pair:
         self._term = diffrax.ODETerm(lambda s, y, _: field(jnp.asarray(s), y))
 
     def first(self, s: Array, ahead: Array, state: Any, radius: Radius | None) -> Any:
+        """What is carried into the first step."""
         return self._solver.init(self._term, s, ahead, state, None)
 
     def ready(self, s: Array, state: Any, carried: Any) -> tuple[Any, Int[Array, ""]]:
+        """Nothing to do."""
         return carried, jnp.zeros((), jnp.int64)
 
     def longest(self, carried: Any) -> Float[Array, ""]:
+        """No limit of its own."""
         return jnp.asarray(jnp.inf)
 
     def step(
         self, s: Array, ahead: Array, state: Any, carried: Any, span: Array
     ) -> tuple[Any, Any, Any, Any, Int[Array, ""]]:
+        """A step; `span` does not matter."""
         new, error, dense, carried, _ = self._solver.step(
             self._term, s, ahead, state, None, carried, made_jump=False
         )
         return new, error, dense, carried, jnp.asarray(self._stages, jnp.int64)
 
     def dense(self, s: Array, ahead: Array, dense: Any, theta: Array) -> Any:
+        """The interpolant of the pair."""
         at = self._solver.interpolation_cls(t0=s, t1=ahead, **dense)
         return at.evaluate(s + theta * (ahead - s))
 
     def rejected(self, carried: Any) -> Any:
+        """The same as before."""
         return carried
 
 

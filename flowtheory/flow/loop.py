@@ -193,12 +193,13 @@ class _Loop:
         self.stops, self.tolerance = stops, tolerance
         self.field = field_of(system, log_time, args)
         self.stepper = stepper(method, self.field, system.core or (lambda tangent: tangent))
+        self.watching = bool(system.levels or system.falling)
         self.cells = _SAMPLES if system.levels else 1
 
     def watch(self, state: State) -> Float[Array, " levels"]:
         """All watched levels, positive before their event: `levels`, then `falling`."""
         found = [f(state, self.args) for f in (self.system.levels, self.system.falling) if f]
-        return jnp.concatenate(found) if found else jnp.ones(1)
+        return jnp.concatenate(found)
 
     def attempt(self, carry: Carry) -> _Trial:
         limit = jnp.minimum(self.stops.saves[carry.due], self.stops.end)
@@ -219,6 +220,8 @@ class _Loop:
             evaluations=carry.evaluations + trial.evaluations,
             most=jnp.maximum(carry.most, trial.evaluations),
         )
+        if not self.watching:
+            return self.stride(carry, trial)
         return lax.cond(carry.landing, self.land, self.stride, carry, trial)
 
     def stride(self, carry: Carry, trial: _Trial) -> Carry:
@@ -248,22 +251,28 @@ class _Loop:
 
     def search(self, carry: Carry, trial: _Trial, error: Float[Array, ""]) -> Carry:
         """Sample the levels inside a good step; land on the first that is crossed, or accept."""
+        taken = self.take(carry, trial, error)
+        if not self.watching:
+            return taken
         crossed = jnp.min(self.watch(trial.state))[None] < -_FLOOR
         if (levels := self.system.levels) is not None:
             theta = jnp.arange(1, _SAMPLES) / _SAMPLES
             at = lax.map(lambda x: jnp.min(levels(self.dense(carry, trial, x), self.args)), theta)
             crossed = jnp.append(at < -_FLOOR, crossed)
         first = jnp.argmax(crossed)
+        return lax.cond(jnp.any(crossed), self.aim, lambda *_: taken, carry, trial, first)
+
+    def take(self, carry: Carry, trial: _Trial, error: Float[Array, ""]) -> Carry:
+        """Accept a step and propose the next."""
         control = self.stepper.control
         h = (trial.s - carry.s) * control.after(error, carry.last)
         # A step cut short by a save point says nothing against the step proposed before.
         short = trial.s < carry.s + carry.h
-        taken = self.accept(carry, trial)._replace(
+        return self.accept(carry, trial)._replace(
             h=jnp.where(short, jnp.maximum(h, carry.h), h),
             last=jnp.where(short, carry.last, control.remembered(error)),
             strain=_FADES * carry.strain,
         )
-        return lax.cond(jnp.any(crossed), self.aim, lambda *_: taken, carry, trial, first)
 
     def dense(self, carry: Carry, trial: _Trial, theta: Float[Array, ""]) -> State:
         return self.stepper.dense(carry.s, trial.s, trial.dense, theta)

@@ -27,6 +27,7 @@ from flowtheory.precision import as_float64, float64
 
 _ATOL_FRACTION = 1e-4
 
+
 class Effort(NamedTuple):
     """What a run cost.
 

@@ -114,12 +114,14 @@ class Chain:
         return jnp.append(ravel_pytree(self._field(y[-1], back(y)))[0], 1.0)
 
     def first(self, s: Array, ahead: Array, state: Any, radius: Radius | None) -> _Carried:
+        """What is carried into the first step."""
         if radius is None:
             raise AssertionError("a stabilised method needs a spectral radius to start with")
         y, back = self._flat(s, state)
         return _Carried(self._slope(back, y), radius)
 
     def ready(self, s: Array, state: Any, carried: _Carried) -> tuple[_Carried, Int[Array, ""]]:
+        """The spectral radius, if it is time for it, and the products it took."""
         radius, products = lax.cond(
             due(carried.radius),
             lambda: spectrum(self._field, self._core, s, state, carried.radius),
@@ -128,11 +130,13 @@ class Chain:
         return carried._replace(radius=radius), products
 
     def longest(self, carried: _Carried) -> Float[Array, ""]:
+        """What the member with the most stages can take."""
         return self._scheme.reach / carried.radius.value
 
     def step(
         self, s: Array, ahead: Array, state: Any, carried: _Carried, span: Array
     ) -> tuple[Any, Any, _Hermite, _Carried, Int[Array, ""]]:
+        """A step with as many stages as `span` needs."""
         y, back = self._flat(s, state)
         n = self._scheme.choose(span * carried.radius.value)
         made = self._scheme.step(lambda x: self._slope(back, x), y, carried.slope, ahead - s, n)
@@ -154,6 +158,7 @@ class Chain:
         return jax.tree.map(entry, *dense)
 
     def rejected(self, carried: _Carried) -> _Carried:
+        """With doubts about the spectral radius."""
         return carried._replace(radius=doubted(carried.radius))
 
 
