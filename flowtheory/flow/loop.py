@@ -287,6 +287,9 @@ class _Loop:
             return jnp.where(over, low, middle), jnp.where(over, middle, high)
 
         low, high = first / self.cells, (first + 1) / self.cells
+        if self.system.falling is not None:
+            # What was looked at only at the end of the step may have been crossed from its start on.
+            low = jnp.where(first == self.cells - 1, 0.0, low)
         a, b = lax.fori_loop(0, _BISECTIONS, halve, (low, high))
         target = jnp.argmin(self.watch(self.dense(carry, trial, b)))
 

@@ -10,7 +10,7 @@ from flowtheory.flow.choice import EXPLICIT, SETTLED, STRAIN, Choice, Seen, choo
 from flowtheory.flow.loop import Status
 from flowtheory.flow.settings import PAIRS, Fixed, Method
 
-_SLEEP = (50, 1000)  # attempted steps between two looks: at first, at most
+_SLEEP = 50  # attempted steps between two looks
 _PATIENCE = 500  # attempted steps after a way back
 _SHORT = 100  # steps of a stabilised method between two visits of the host
 
@@ -44,7 +44,7 @@ class Pilot:
         self.auto = method == "auto"
         self.first: Fixed = EXPLICIT if method == "auto" else method
         self._attempts = self._asleep = 0
-        self._patience, self._sleep = _PATIENCE, _SLEEP[0]
+        self._patience = _PATIENCE
         self._settled: list[Leg] = []
 
     def strain(self, method: Fixed) -> float:
@@ -82,8 +82,7 @@ class Pilot:
         rho = radius()
         seen = Seen(leg.method, leg.steps, share, leg.evaluations / tried, rho * h, rho * left())
         choice = choose(seen)
-        self._asleep = self._attempts + self._sleep
-        self._sleep = min(2 * self._sleep, _SLEEP[1])
+        self._asleep = self._attempts + _SLEEP
         return choice
 
     def _stabilised(
@@ -108,5 +107,5 @@ class Pilot:
         if choice.method != leg.method:
             # What comes back soon comes back again: ask less and less often.
             self._asleep = self._attempts + self._patience
-            self._patience, self._sleep = 2 * self._patience, _SLEEP[0]
+            self._patience *= 2
         return choice
