@@ -288,7 +288,7 @@ class _Loop:
 
         low, high = first / self.cells, (first + 1) / self.cells
         if self.system.falling is not None:
-            # What was looked at only at the end of the step may have been crossed from its start on.
+            # What was looked at only at the end may have been crossed anywhere in the step.
             low = jnp.where(first == self.cells - 1, 0.0, low)
         a, b = lax.fori_loop(0, _BISECTIONS, halve, (low, high))
         target = jnp.argmin(self.watch(self.dense(carry, trial, b)))
