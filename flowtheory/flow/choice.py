@@ -37,6 +37,7 @@ STRAIN = 0.1
 _NEAR, _HALF = 0.8, 0.5
 _WORTH = 1000.0
 _LESS = 2 / 3
+_LARGEST = 300.0  # of an exponent
 _FEWEST = int(DEGREES[0])
 
 SETTLED = 50
@@ -85,15 +86,25 @@ def choose(seen: Seen) -> Choice:
 
 
 def time_left(now: float, end: float, loss: float, power: float, target: float | None) -> float:
-    r"""Time to the end, or at the present rate of $\log L$ to the loss that is waited for.
+    r"""Time to the end, or to the loss that is waited for as far as that can be told.
+
+    With the present rate $\lambda = |\nabla L|^2/L$ it takes $T_1 = \ln(L/L^*)/\lambda$ if the loss
+    falls exponentially from now on, and $T_2 = t\,((L/L^*)^{1/(\lambda t)} - 1) > T_1$ if it falls
+    like a power of $t$, as it does while slower and slower modes take over. Between the two:
+    $(T_1 T_2)^{1/2}$.
 
     Args:
         now: time.
         end: final time; inf for none.
         loss: $L$.
         power: $|\nabla L|^2$, what $L$ loses a unit of time.
-        target: the loss that ends the run; None if none does.
+        target: the loss $L^*$ that ends the run; None if none does.
     """
     if target is None or not (loss > target > 0):
         return end - now
-    return min(end - now, math.log(loss / target) * loss / power if power > 0 else math.inf)
+    if power <= 0:
+        return end - now
+    folds = math.log(loss / target)
+    quick = folds * loss / power
+    slow = now * math.expm1(min(quick / now, _LARGEST)) if now > 0 else quick
+    return min(end - now, math.sqrt(quick) * math.sqrt(slow))

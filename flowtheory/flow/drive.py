@@ -300,8 +300,11 @@ class Drive:
         status = Status(int(carry.status))
         self._judge(status, int(carry.target))
         if self.outcome is None:
-            counts = map(int, (carry.accepted, carry.rejected, carry.evaluations))
-            self._choose(Leg(at.method, status, *counts, self.position.s - at.s, self.position.h))
+            counts = [int(n) for n in (carry.accepted, carry.rejected, carry.evaluations)]
+            steps, rejected, evaluations = counts
+            advance = self.position.s - at.s
+            h = self.position.h
+            self._choose(Leg(at.method, status, steps, rejected, evaluations, advance, h))
 
     def _choose(self, leg: Leg) -> None:
         """Go on with the method that pays."""

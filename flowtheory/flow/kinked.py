@@ -41,7 +41,7 @@ from flowtheory.flow.pattern import OPEN, classify
 from flowtheory.flow.problem import GradientFlow
 from flowtheory.flow.recorder import SAVES, Progress, Recorder
 from flowtheory.flow.schedule import save_times
-from flowtheory.flow.settings import Settings
+from flowtheory.flow.settings import Explicit, Settings
 from flowtheory.flow.trajectory import Statistics, Switches, Trajectory
 from flowtheory.flow.until import NEVER, Until, require_escape
 from flowtheory.outcome import Outcome
@@ -215,7 +215,7 @@ class _Run:
         self.saves, self.until = saves, until
         self.recorder = Recorder(flow, observe, progress)
         self.escape, self.log_time, self.settings = escape, log_time, settings
-        self.pair = settings.pair
+        self.pair: Explicit = settings.pair
         self.data = flow.samples
         with float64():
             self.atol = settings.absolute(np.asarray(neuron_norms(params)))

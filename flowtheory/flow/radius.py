@@ -32,13 +32,13 @@ class Radius(NamedTuple):
         value: of the spectral radius, margin included.
         vector: the eigenvector, of unit length; zero before the first estimate.
         age: accepted steps since it was made.
-        count: estimates so far; the seed of the random part.
+        seed: estimates so far; the seed of the random part.
     """
 
     value: Float[Array, ""]
     vector: Vector
     age: Int[Array, ""]
-    count: Int[Array, ""]
+    seed: Int[Array, ""]
 
 
 def unknown(size: int) -> Radius:
@@ -50,10 +50,10 @@ def refreshed(
     field: Callable[[Vector], Vector], y: Vector, old: Radius
 ) -> tuple[Radius, Int[Array, ""]]:
     """The estimate at `y`, and the number of products it took."""
-    random = jax.random.normal(jax.random.key(old.count), y.shape, y.dtype)
+    random = jax.random.normal(jax.random.key(old.seed), y.shape, y.dtype)
     guess = old.vector + _MIXED * random / jnp.linalg.norm(random)
     value, vector, products = spectral_radius(field, y, guess)
-    return Radius(MARGIN * value, vector, jnp.zeros_like(old.age), old.count + 1), products
+    return Radius(MARGIN * value, vector, jnp.zeros_like(old.age), old.seed + 1), products
 
 
 def due(old: Radius) -> Bool[Array, ""]:

@@ -148,8 +148,8 @@ class _Run:
         self.saved += count
         self.error += float(carry.local[0])
         spent = (carry.accepted, carry.rejected, carry.evaluations, carry.products)
-        sums = [a + int(b) for a, b in zip(self.effort[:4], spent, strict=True)]
-        self.effort = Effort(*sums, max(self.effort.stages, int(carry.most)))
+        a, b, c, d = (old + int(new) for old, new in zip(self.effort[:4], spent, strict=True))
+        self.effort = Effort(a, b, c, d, max(self.effort.stages, int(carry.most)))
         return carry
 
     def _report(self, end: Start, radius: Radius, outcome: Outcome) -> LateRun:

@@ -164,4 +164,6 @@ class Chain:
 
 def stepper(method: Fixed, field: Field, core: Core) -> Stepper:
     """The steps of a method."""
-    return Chain(method, field, core) if method in SCHEMES else Pair(method, field)
+    if method == "rkc2" or method == "rock4":
+        return Chain(method, field, core)
+    return Pair(method, field)

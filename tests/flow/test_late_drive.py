@@ -68,6 +68,10 @@ def test_time_left() -> None:
     assert time_left(0.0, np.inf, 1.0, 2.0, np.exp(-6)) == pytest.approx(3.0)
     assert time_left(0.0, 1.0, 1.0, 2.0, np.exp(-6)) == 1.0
     assert time_left(0.0, np.inf, 1.0, 0.0, 0.5) == np.inf
+    # L = t^{-2}: rate 2/t; from 10 to 1000 it takes 990, at the present rate 46.
+    estimate = time_left(10.0, np.inf, 1e-2, 2e-3, 1e-6)
+    assert estimate == pytest.approx(np.sqrt(990 * 10 * np.log(100)))
+    assert time_left(1.0, np.inf, 1.0, 1e-9, 1e-300) > 1e9  # no overflow
 
 
 @pytest.mark.parametrize("method", PAIRS)
