@@ -1,8 +1,9 @@
 r"""A smooth gradient flow from a start to an end, checked.
 
 The run is made twice, at `rtol` and at ten times `rtol`, and the difference is the error estimate
-of the finer one: a bound as far as the coarser run is at least twice as wrong, which at order 8
-holds with a wide margin.
+of the finer one: a bound as far as the coarser run is at least twice as wrong; where accuracy decides the
+steps it is about ten times as wrong. Both runs choose their methods themselves, by the same rule
+(`choice`).
 """
 
 from __future__ import annotations
@@ -60,7 +61,9 @@ def descend(
         times: times to save at; by default a row is saved whenever the loss, the norm or (in a
             decade of) time has changed by a sixteenth.
         observe: what to save beside loss and norm, a JAX function (params, data) -> dict.
-        log_time: integrate in log(1 + t).
+        log_time: integrate in log(1 + t): for losses with an exponential tail on data that the
+            network separates, to a large `t_end`. Never for a loss with a finite minimum: the
+            Jacobian in log t grows with t there.
         settings: tolerances and budgets.
         estimate: whether to make the second run.
         progress: called now and then with (t, log10 loss, outcome so far).
