@@ -1,9 +1,9 @@
 r"""A smooth gradient flow from a start to an end, checked.
 
 The run is made twice, at `rtol` and at ten times `rtol`, and the difference is the error estimate
-of the finer one: a bound as far as the coarser run is at least twice as wrong; where accuracy decides the
-steps it is about ten times as wrong. Both runs choose their methods themselves, by the same rule
-(`choice`).
+of the finer one: a bound as far as the coarser run is at least twice as wrong; where accuracy
+decides the steps it is about ten times as wrong. Both runs choose their methods themselves, by the
+same rule (`choice`).
 """
 
 from __future__ import annotations
