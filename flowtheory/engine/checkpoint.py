@@ -21,7 +21,7 @@ from flowtheory.engine.asked import Asked, asked_again
 from flowtheory.engine.files import plain, read_file, require_writable, sweep, write_file
 from flowtheory.errors import OutputError, ParameterError
 from flowtheory.flow.position import Frozen, Position
-from flowtheory.flow.run import Happened
+from flowtheory.flow.run import Happened, Stage
 from flowtheory.outcome import Outcome
 
 KIND, VERSION = "checkpoint", 1
@@ -131,7 +131,8 @@ def _arrays(frozen: Frozen) -> dict[str, np.ndarray]:
 
 def _said(frozen: Frozen) -> dict[str, Any]:
     numbers = frozen.position._asdict()
-    for name in ("params", *_ARRAYS):
+    # The spectral radius is found again.
+    for name in ("params", "method", "radius", *_ARRAYS):
         del numbers[name]
     return {
         "position": {k: v if isinstance(v, int) else plain(v) for k, v in numbers.items()},
@@ -142,6 +143,10 @@ def _said(frozen: Frozen) -> dict[str, Any]:
         "due": frozen.due,
         "looked": frozen.looked,
         "stretches": frozen.stretches,
+        "stages": [[v if isinstance(v, int | str) else plain(v) for v in s] for s in frozen.stages],
+        "entered": [plain(frozen.entered[0]), frozen.entered[1]],
+        "why": frozen.why,
+        "method": frozen.position.method,
     }
 
 
@@ -153,7 +158,7 @@ def _unpacked(said: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Froz
     rows["drift"] = {name: arrays[f"drift/{k}"] for k, name in enumerate(said["drift"])}
     position |= {name: arrays[name] for name in _ARRAYS}
     return Frozen(
-        Position(**position, params=_below("params/", arrays)),
+        Position(**position, params=_below("params/", arrays), method=said["method"]),
         arrays["times"],
         rows,
         tuple(Happened(name, float(t), rising) for name, t, rising in said["happened"]),
@@ -162,6 +167,12 @@ def _unpacked(said: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Froz
         said["due"],
         said["looked"],
         said["stretches"],
+        tuple(
+            Stage(method, float(start), float(end), evaluations, float(error), why)
+            for method, start, end, evaluations, error, why in said["stages"]
+        ),
+        (float(said["entered"][0]), said["entered"][1]),
+        said["why"],
     )
 
 

@@ -193,11 +193,13 @@ class GradientFlow:
                 two smooth layers be integrated as a few weighted neurons.
             rtol: relative tolerance of a step, neuron by neuron.
             atol: absolute tolerance; by default far below the smallest neuron of the start.
-            log_time: integrate in log(1 + t).
+            log_time: integrate in log(1 + t), for a loss with an exponential tail on separable data
+                and t_end >> 1; never for a square loss.
             estimate: whether to make the second, coarser run that gives `Run.error_estimate`.
             skip: whether a small start may be carried through the first plateau by the leading
                 flow, with its error added to the estimate; without, it is integrated.
-            settings: method and budgets besides.
+            settings: method and budgets besides; by default the method is chosen stretch by
+                stretch, and `Run.stages` says which was used where, and why.
             progress: called now and then with (t, log10 loss, outcome so far).
             checkpoint: a file that the run is written to as it goes; if it exists, the run is
                 taken up from there.

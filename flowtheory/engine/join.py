@@ -89,7 +89,9 @@ def _mapped(functions: Functions, observe: Observe, states: Any, data: Any) -> d
     zero = jnp.zeros(())
 
     def one(params: Any) -> dict[str, Any]:
-        args = Watched(data, functions.conserved(params), jnp.zeros(0), jnp.zeros(0), zero, zero)
+        args = Watched(
+            data, functions.conserved(params), jnp.zeros(0), jnp.zeros(0), zero, zero, zero
+        )
         return row(functions, observe, Moving(params, zero), args)
 
     return jax.lax.map(one, states)

@@ -30,7 +30,7 @@ from flowtheory.flow.coordinates import (
     to_polar,
 )
 from flowtheory.flow.integrate import STAGES, SmoothEnd, solve_smooth
-from flowtheory.flow.settings import Method
+from flowtheory.flow.settings import Explicit
 from flowtheory.outcome import Outcome
 from flowtheory.precision import float64
 
@@ -41,7 +41,7 @@ r"""Bounds (low, high) on the time left at a direction $\xi$ of norm 1, from ($H
 HORIZON = 1000.0
 RTOL = 1e-11
 
-METHOD: Method = "dopri8"
+METHOD: Explicit = "dopri8"
 _ROUNDOFF = 2.0**-52
 _FINEST = 1e-14
 _LEAST_GAIN = 6.0

@@ -9,29 +9,27 @@ from __future__ import annotations
 import math
 import time
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from flowtheory.errors import ParameterError
+from flowtheory.flow.choice import time_left
 from flowtheory.flow.coordinates import inner
 from flowtheory.flow.diagnose import Verdict, runaway, standstill
-from flowtheory.flow.integrate import STAGES
-from flowtheory.flow.loop import Carry, Status, Stops, Tolerance, stretch
+from flowtheory.flow.loop import Carry, look, stretch
+from flowtheory.flow.pilot import Leg, Pilot
 from flowtheory.flow.position import Frozen, Keeper, Mark, Position
+from flowtheory.flow.radius import MARGIN, Radius, unknown
 from flowtheory.flow.recorder import SAVES, Progress
-from flowtheory.flow.run import Happened
-from flowtheory.flow.schedule import require_span
-from flowtheory.flow.settings import Settings
+from flowtheory.flow.run import Happened, Stage
+from flowtheory.flow.settings import STABILISED, Fixed
 from flowtheory.flow.smooth import (
     Functions,
     Moving,
-    Observe,
     Params,
-    SmoothFlow,
     Watched,
     descent,
     resolved,
@@ -39,58 +37,17 @@ from flowtheory.flow.smooth import (
     snapshot,
     system,
 )
-from flowtheory.flow.until import NEVER, Event, Until
+from flowtheory.flow.system import Start, Status, Stops, System, Tolerance
+from flowtheory.flow.task import Driven, Task, require_task
+from flowtheory.flow.until import Event, Until
 from flowtheory.outcome import Outcome
 from flowtheory.precision import float64
 
 _FIRST_STEP = 1e-2
 _RUNAWAY = 1e4
 _PATIENCE = 2000  # steps between two looks at the Hessian
+_ROUNDING = (100 * np.finfo(np.float64).eps) ** 2
 _QUIET = 0.1  # seconds between two calls of a progress callback
-
-
-class Task(NamedTuple):
-    """What a run is asked for.
-
-    Attributes:
-        flow: functions and data.
-        t_end: final time; inf to go on until an event.
-        until: events that end the run.
-        watch: events that are noted.
-        times: times to save at; None to save by change.
-        observe: what to save beside loss and norm.
-        log_time: integrate in log(1 + t).
-        settings: tolerances and budgets.
-    """
-
-    flow: SmoothFlow
-    t_end: float = math.inf
-    until: Until = NEVER
-    watch: Until = NEVER
-    times: np.ndarray | None = None
-    observe: Observe | None = None
-    log_time: bool = False
-    settings: Settings = Settings()
-
-
-class Driven(NamedTuple):
-    """What came of it.
-
-    Attributes:
-        position: the end.
-        outcome: how it ended.
-        times: times of the rows.
-        rows: name -> one row a time.
-        happened: events passed.
-        blow_up_time: for `BLEW_UP`; else inf.
-    """
-
-    position: Position
-    outcome: Outcome
-    times: list[float]
-    rows: dict[str, Any]
-    happened: list[Happened]
-    blow_up_time: float
 
 
 class Drive:
@@ -99,7 +56,7 @@ class Drive:
     def __init__(
         self, task: Task, params: Params, t_start: float = 0.0, dissipated: float = 0.0
     ) -> None:
-        _require(task, t_start)
+        require_task(task, t_start)
         self.task, self.flow = task, task.flow
         self.began = time.monotonic()
         params = self.flow.start(params)
@@ -110,7 +67,11 @@ class Drive:
         self.events = resolved(every, plateau)
         self.stops = frozenset(e.resolved(plateau) for e in task.until.events)
         keys = tuple((e.value, e.falling) for e in self.events)
-        self.system = system(functions, keys, task.observe, task.times is None)
+        dense = task.times is None
+        self.systems = [
+            system(functions, keys, task.observe, dense, late) for late in (False, True)
+        ]
+        self.pilot = Pilot(task.settings.method)
         self.times: list[float] = []
         self.blocks: list[Any] = []
         self.happened: list[Happened] = []
@@ -118,6 +79,8 @@ class Drive:
         self.ended: float | None = None
         self.blow_up_time = math.inf
         self.due = self.looked = self.stretches = 0
+        self.stages: list[Stage] = []
+        self.why = "smooth network"
         self.spoke = self.began
         with float64():
             self.kept = jax.tree.map(np.asarray, dict(functions.conserved(params)))
@@ -136,6 +99,7 @@ class Drive:
         rate = float(speed / size) * (1 + t_start if task.log_time else 1.0)
         self.unit = _FIRST_STEP / rate if rate > 0 else 1.0
         h = self.unit if rate > 0 else min(task.t_end - t_start, 1e300)
+        self.rounding = _ROUNDING * max(abs(flow.plateau(params)), abs(flow.energy(params)))
         signs = np.array([_sign(e, float(v)) for e, v in zip(self.events, values, strict=True)])
         self.position = Position(
             s=s,
@@ -148,8 +112,12 @@ class Drive:
             accepted=0,
             rejected=0,
             landed=0,
+            evaluations=0,
             seconds=0.0,
+            method=self.pilot.first,
+            radius=self._unknown(params, self.pilot.first),
         )
+        self._begin_stage()
         self.position = self.position._replace(marks=self._marks(s))
         self._save_one(t_start)
         if not (math.isfinite(rate) and np.all(np.isfinite(self.blocks[-1]["loss"]))):
@@ -171,6 +139,11 @@ class Drive:
         return np.array([e.level for e in self.events])
 
     @property
+    def system(self) -> System:
+        """The flow as the present method takes it."""
+        return self.systems[self.position.method in STABILISED]
+
+    @property
     def t(self) -> float:
         """Present time, in the flow's clock."""
         # expm1(log1p(t)) may differ from t by roundoff.
@@ -183,7 +156,8 @@ class Drive:
         return math.log1p(t) if self.task.log_time else t - self.origin
 
     def _watched(self) -> Watched:
-        numbers = (self.levels, self.position.signs, self.position.runaway, self.unit)
+        at = self.position
+        numbers = (self.levels, at.signs, at.runaway, self.unit, self.rounding)
         return Watched(self.flow.data, self.kept, *map(np.float64, numbers))  # type: ignore[arg-type]
 
     def _moving(self) -> Moving:
@@ -213,6 +187,9 @@ class Drive:
             self.due,
             self.looked,
             self.stretches,
+            tuple(self.stages),
+            self.entered,
+            self.why,
         )
 
     def frozen(self) -> Frozen:
@@ -231,7 +208,12 @@ class Drive:
         spent = former.outcome in (Outcome.STEP_LIMIT, Outcome.TIME_LIMIT)
         self.outcome = None if spent else former.outcome
         self.blow_up_time, self.due, self.looked = former[5:8]
-        self.stretches = former.stretches
+        self.stretches, self.entered, self.why = former.stretches, former.entered, former.why
+        self.stages = list(former.stages)
+        if self.outcome is Outcome.REACHED_T:
+            self.ended = self.task.t_end
+        radius = self._unknown(self.position.params, self.position.method)
+        self.position = self.position._replace(radius=radius)
         self.saved_at = self.position.s if self.times[-1] == self.t else -math.inf
         self.began = time.monotonic()
         self._mark = self._here()
@@ -250,15 +232,13 @@ class Drive:
         with float64():
             carry = stretch(
                 self.system,
-                settings.method,
+                at.method,
                 self.task.log_time,
                 self._watched(),
-                self._stops(min(left, settings.chunk)),
+                self._stops(min(left, self.pilot.chunk(at.method, settings.chunk))),
                 Tolerance(np.float64(settings.rtol), np.float64(self.atol)),  # type: ignore[arg-type]
-                np.float64(at.s),
-                self._moving(),
-                np.float64(at.h),
-                at.marks,
+                Start(np.float64(at.s), self._moving(), np.float64(at.h), at.marks),  # type: ignore[arg-type]
+                at.radius,
             )
             self._take(jax.tree.map(np.asarray, carry))
 
@@ -267,7 +247,8 @@ class Drive:
         if self.task.times is not None:
             coming = self.task.times[self.due : self.due + SAVES]
             saves[: len(coming)] = [self._to_s(t) for t in coming]
-        return Stops(np.float64(self._to_s(self.task.t_end)), saves, np.int64(steps))  # type: ignore[arg-type]
+        end, strain = self._to_s(self.task.t_end), self.pilot.strain(self.position.method)
+        return Stops(np.float64(end), saves, np.int64(steps), np.float64(strain))  # type: ignore[arg-type]
 
     def _take(self, carry: Carry) -> None:
         """Book what a stretch did."""
@@ -282,6 +263,8 @@ class Drive:
             accepted=at.accepted + int(carry.accepted),
             rejected=at.rejected + int(carry.rejected),
             landed=at.landed + int(carry.landed),
+            evaluations=at.evaluations + int(carry.evaluations + 2 * carry.products),
+            radius=carry.stepper.radius if at.method in STABILISED else None,
         )
         count = int(carry.saved)
         self.due += int(carry.due)
@@ -289,7 +272,65 @@ class Drive:
             self.times.extend(map(self._to_t, carry.moments[:count].tolist()))
             self.blocks.append(jax.tree.map(lambda a: a[:count], carry.buffer))
             self.saved_at = float(carry.moments[count - 1])
-        self._judge(Status(int(carry.status)), int(carry.target))
+        status = Status(int(carry.status))
+        self._judge(status, int(carry.target))
+        if self.outcome is None:
+            counts = [int(n) for n in (carry.accepted, carry.rejected, carry.evaluations)]
+            steps, rejected, evaluations = counts
+            advance = self.position.s - at.s
+            h = self.position.h
+            self._choose(Leg(at.method, status, steps, rejected, evaluations, advance, h))
+
+    def _choose(self, leg: Leg) -> None:
+        """Go on with the method that pays."""
+        choice = self.pilot.consider(leg, self._radius, self._left)
+        if choice.method == leg.method:
+            return
+        self._end_stage()
+        self.why = choice.why
+        radius = self._unknown(self.position.params, choice.method)
+        self.position = self.position._replace(method=choice.method, radius=radius)
+        self._begin_stage()
+
+    @staticmethod
+    def _unknown(params: Params, method: Fixed) -> Radius | None:
+        """What is carried into the first step of a method; `Moving` has one entry more."""
+        return unknown(_entries(params) + 1) if method in STABILISED else None
+
+    def _radius(self) -> float:
+        """The spectral radius here, in s."""
+        at = self.position
+        if at.radius is not None:
+            return float(at.radius.value) / MARGIN
+        with float64():
+            found, products = look(
+                self.system,
+                self.task.log_time,
+                self._watched(),
+                np.float64(at.s),
+                self._moving(),
+                unknown(_entries(at.params) + 1),
+            )
+        self.position = at._replace(evaluations=at.evaluations + 2 * int(products))
+        return float(found.value) / MARGIN
+
+    def _left(self) -> float:
+        """The rest of the run in s, as far as it can be told."""
+        at, flow = self.position, self.flow
+        loss, force = flow.energy(at.params), flow.vector_field(at.params)
+        power = sum(float(np.sum(a**2)) for a in jax.tree.leaves(force))
+        left = time_left(self.t, self.task.t_end, loss, power, Until(tuple(self.stops)).loss)
+        return math.log1p(self.t + left) - at.s if self.task.log_time else left
+
+    def _begin_stage(self) -> None:
+        self.entered = (self.t, self.position.evaluations)
+
+    def _end_stage(self) -> None:
+        start, before = self.entered
+        if self.position.evaluations > before or not self.stages:
+            method = self.position.method + (" in log(1 + t)" if self.task.log_time else "")
+            evaluations = self.position.evaluations - before
+            self.stages.append(Stage(method, start, self.t, evaluations, 0.0, self.why))
 
     def _judge(self, status: Status, target: int) -> None:
         match status:
@@ -353,6 +394,7 @@ class Drive:
         self.times[-1] = self.t
         elapsed = time.monotonic() - self.began + self.position.seconds
         rows = jax.tree.map(lambda *parts: np.concatenate(parts), *self.blocks)
+        self._end_stage()
         return Driven(
             self.position._replace(seconds=elapsed),
             self.outcome or Outcome.REACHED_T,
@@ -360,13 +402,8 @@ class Drive:
             rows,
             self.happened,
             self.blow_up_time,
+            tuple(self.stages),
         )
-
-    @property
-    def evaluations(self) -> int:
-        """Of the vector field."""
-        at = self.position
-        return (at.accepted + at.rejected + at.landed) * STAGES[self.task.settings.method]
 
 
 def drive(
@@ -408,6 +445,10 @@ def drive(
     return run
 
 
+def _entries(state: Any) -> int:
+    return sum(np.size(a) for a in jax.tree.leaves(state))
+
+
 @partial(jax.jit, static_argnames=("functions", "keys"))
 def _first(
     functions: Functions, keys: tuple[Any, ...], params: Params, data: Any, levels: Array
@@ -431,23 +472,3 @@ def _sign(event: Event, value: float) -> float:
     if value == 0:
         return float(-event.direction or 1)
     return math.copysign(1.0, value)
-
-
-def _require(task: Task, t_start: float) -> None:
-    if math.isinf(task.t_end):
-        if not task.until.events:
-            raise ParameterError(
-                "the run has neither a final time nor an event to end it",
-                expected="t_end, or until=..., or both",
-                fix="until=ft.loss_below(...), or t_end=100.0",
-            )
-        if task.log_time:
-            raise ParameterError(
-                "logarithmic time without a final time",
-                expected="a finite t_end with log_time",
-                fix="give t_end, for example 1e12",
-            )
-        if not (math.isfinite(t_start) and t_start >= 0):
-            require_span(t_start, math.inf)
-    else:
-        require_span(t_start, task.t_end)

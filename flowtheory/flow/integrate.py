@@ -1,6 +1,6 @@
 r"""The Runge-Kutta steps, and smooth flows to a fixed time.
 
-The only importer of diffrax (inside functions, so that importing this module is cheap). `Stepper`
+The only importer of diffrax (inside functions, so that importing this module is cheap). `Pair`
 gives our own loops (`loop`) its steps and their dense output; `solve_smooth` is its adaptive solve.
 """
 
@@ -16,16 +16,21 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from flowtheory.errors import DataError, ParameterError
-from flowtheory.flow.settings import Method, Settings
+from flowtheory.flow.control import Control
+from flowtheory.flow.radius import Radius
+from flowtheory.flow.settings import Explicit, Settings
 from flowtheory.outcome import Outcome
 from flowtheory.precision import as_float64, float64
 
-ORDER = {"dopri8": 8, "tsit5": 5}
-STAGES = {"dopri8": 13, "tsit5": 6}
+ORDER: dict[Explicit, int] = {"dopri8": 8, "tsit5": 5}
+STAGES: dict[Explicit, int] = {"dopri8": 13, "tsit5": 6}
 """Field evaluations a step."""
 
+BETA: dict[Explicit, float] = {"dopri8": 5.167, "tsit5": 3.507}
+r"""Real stability interval: $|R(z)| \le 1$ for $-\beta \le z \le 0$."""
 
-def _solver(method: Method) -> Any:
+
+def _solver(method: Explicit) -> Any:
     import diffrax
 
     kinds = {"dopri8": diffrax.Dopri8, "tsit5": diffrax.Tsit5}
@@ -46,7 +51,7 @@ class Tableau(NamedTuple):
     error: Float[np.ndarray, " s"]
 
 
-def tableau(method: Method) -> Tableau:
+def tableau(method: Explicit) -> Tableau:
     """The coefficients of a pair, for a loop over states too small for diffrax's own stages."""
     made = _solver(method).tableau
     size = STAGES[method]
@@ -57,30 +62,50 @@ def tableau(method: Method) -> Tableau:
     return Tableau(a, np.asarray(made.b_sol[:size]), np.asarray(made.b_error[:size]))
 
 
-class Stepper:
-    """Steps of a Runge-Kutta pair for dy/ds = field(s, y), to be traced in a compiled loop."""
+class Pair:
+    """Steps of a Runge-Kutta pair for dy/ds = field(s, y), to be traced in a compiled loop.
 
-    def __init__(self, method: Method, field: Callable[[Array, Any], Any]) -> None:
+    Methods as in `stepper.Stepper`.
+    """
+
+    opening = 0
+
+    def __init__(self, method: Explicit, field: Callable[[Array, Any], Any]) -> None:
         import diffrax
 
+        self.control, self._stages = Control(ORDER[method]), STAGES[method]
         self._solver = _solver(method)
         self._term = diffrax.ODETerm(lambda s, y, _: field(jnp.asarray(s), y))
 
-    def first(self, s: Array, ahead: Array, state: Any) -> Any:
-        """What `step` carries from step to step."""
+    def first(self, s: Array, ahead: Array, state: Any, radius: Radius | None) -> Any:
+        """What is carried into the first step."""
         return self._solver.init(self._term, s, ahead, state, None)
 
-    def step(self, s: Array, ahead: Array, state: Any, carried: Any) -> tuple[Any, Any, Any, Any]:
-        """One step from `s` to `ahead`: state, error estimate, dense output, what is carried."""
+    def ready(self, s: Array, state: Any, carried: Any) -> tuple[Any, Int[Array, ""]]:
+        """Nothing to do."""
+        return carried, jnp.zeros((), jnp.int64)
+
+    def longest(self, carried: Any) -> Float[Array, ""]:
+        """No limit of its own."""
+        return jnp.asarray(jnp.inf)
+
+    def step(
+        self, s: Array, ahead: Array, state: Any, carried: Any, span: Array
+    ) -> tuple[Any, Any, Any, Any, Int[Array, ""]]:
+        """A step; `span` does not matter."""
         new, error, dense, carried, _ = self._solver.step(
             self._term, s, ahead, state, None, carried, made_jump=False
         )
-        return new, error, dense, carried
+        return new, error, dense, carried, jnp.asarray(self._stages, jnp.int64)
 
     def dense(self, s: Array, ahead: Array, dense: Any, theta: Array) -> Any:
-        """The state at the fraction `theta` of a step."""
+        """The interpolant of the pair."""
         at = self._solver.interpolation_cls(t0=s, t1=ahead, **dense)
         return at.evaluate(s + theta * (ahead - s))
+
+    def rejected(self, carried: Any) -> Any:
+        """The same as before."""
+        return carried
 
 
 class SmoothEnd(NamedTuple):
@@ -108,7 +133,7 @@ def solve_smooth(
     *,
     rtol: float = 1e-12,
     max_steps: int = 4096,
-    method: Method = "tsit5",
+    method: Explicit = "tsit5",
     stop: Callable[[Any, Any], Any] | None = None,
 ) -> SmoothEnd:
     r"""Integrate $\dot y = F(y)$ from $t = 0$ to a fixed time, for a smooth $F$.
@@ -158,7 +183,7 @@ _SMOOTH_OUTCOMES = (Outcome.REACHED_T, Outcome.EVENT, Outcome.STEP_LIMIT, Outcom
 def _smooth(
     field: Callable[[Any, Any], Any],
     stop: Callable[[Any, Any], Any] | None,
-    method: Method,
+    method: Explicit,
     start: Any,
     end: Float[Array, ""],
     args: Any,

@@ -32,16 +32,17 @@ from flowtheory.flow.field import (
     rate_bound,
 )
 from flowtheory.flow.integrate import STAGES
-from flowtheory.flow.loop import Carry, Status, Stops, System, Tolerance, stretch
+from flowtheory.flow.loop import Carry, stretch
 from flowtheory.flow.observe import Observe, weights
 from flowtheory.flow.pattern import OPEN, classify
 from flowtheory.flow.problem import GradientFlow
 from flowtheory.flow.recorder import SAVES, Progress, Recorder
 from flowtheory.flow.schedule import save_times
-from flowtheory.flow.settings import Settings
+from flowtheory.flow.settings import Explicit, Settings
 from flowtheory.flow.slides import KinkedTrajectory
 from flowtheory.flow.sliding import Cell, kink_levels, rate, slopes, unit_field
 from flowtheory.flow.surfaces import Surfaces, Target, View, switch_kinds
+from flowtheory.flow.system import Start, Status, Stops, System, Tolerance
 from flowtheory.flow.trajectory import Statistics, Switches
 from flowtheory.flow.until import NEVER, Until, require_escape
 from flowtheory.outcome import Outcome
@@ -255,6 +256,7 @@ class _Run:
         self.saves, self.until = saves, until
         self.recorder = Recorder(flow, observe, progress)
         self.escape, self.log_time, self.settings = escape, log_time, settings
+        self.pair: Explicit = settings.pair
         self.data = flow.samples
         with float64():
             self.atol = settings.absolute(np.asarray(neuron_norms(params)))
@@ -299,14 +301,12 @@ class _Run:
         with float64():
             carry = stretch(
                 _system(self.flow.model),
-                self.settings.method,
+                self.pair,
                 self.log_time,
                 self._piece(),
                 self._stops(min(budget, self.settings.chunk)),
                 Tolerance(np.float64(self.settings.rtol), np.float64(self.atol)),  # type: ignore[arg-type]
-                np.float64(self.s),
-                self.params,
-                np.float64(self.h),
+                Start(np.float64(self.s), self.params, np.float64(self.h)),  # type: ignore[arg-type]
             )
             self._take(jax.tree.map(np.asarray, carry))
 
@@ -422,13 +422,13 @@ class _Run:
             escape_level=self.escape,
             outcome=self.outcome or Outcome.REACHED_T,
             clock=self.flow.clock,
-            method=self.settings.method + (" in log(1 + t)" if self.log_time else ""),
+            method=self.pair + (" in log(1 + t)" if self.log_time else ""),
             rtol=self.settings.rtol,
             atol=self.atol,
             statistics=Statistics(
                 self.accepted,
                 self.rejected,
-                attempts * STAGES[self.settings.method],
+                attempts * STAGES[self.pair],
                 self.stretches,
                 time.monotonic() - self.began,
             ),

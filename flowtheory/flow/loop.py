@@ -1,7 +1,7 @@
 r"""The compiled adaptive loop: one stretch of smooth flow, with located events.
 
-One loop for every problem (`System`): the Runge-Kutta steps and their dense output are diffrax's;
-step control and events are ours, because
+One loop for every problem (`System`) and every method (`stepper`). Step control and events are
+ours, because
 
 - the error norm is per group of parameters (a mean over all of them hides the smallest neuron);
 - events are looked for inside each step, at `_SAMPLES` points of the dense output and where the
@@ -17,20 +17,20 @@ One compilation per system and shape; everything else is an array.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from enum import IntEnum
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from flowtheory.flow.integrate import ORDER, Stepper
+from flowtheory.flow.crossing import dips
+from flowtheory.flow.radius import Radius
 from flowtheory.flow.recorder import SAVES
-from flowtheory.flow.settings import Method
+from flowtheory.flow.settings import Fixed
+from flowtheory.flow.stepper import spectrum, stepper
+from flowtheory.flow.system import Start, State, Status, Stops, System, Tolerance, field_of
 
 _SAMPLES = 8
 _ROOT = 2e-15
@@ -38,74 +38,31 @@ _FLOOR = 4 * _ROOT  # below the kink by more than any landed neuron is left ther
 _BISECTIONS, _CHORDS = 6, 3
 _LANDINGS = 60
 _NUDGE = 1e-8  # of a step: its square is below roundoff
-_SAFETY, _SHRINK, _GROW = 0.9, 0.2, 10.0
-
-NO_MARKS: Any = np.zeros(1)
-State = Any
-"""Parameters (arrays in any nesting of tuples and dictionaries), or what a flow carries beside."""
-
-
-class System(NamedTuple):
-    """A flow as JAX functions; hashable, and static in the compiled loop.
-
-    Two systems made of the same function objects share their compiled loop. Make the functions
-    once (module level), not inside a sweep.
-
-    Attributes:
-        rate: (state, args) -> derivative of the state in t.
-        sizes: (state) -> one norm per group of entries that share a tolerance, shape (g,).
-        levels: (state, args) -> levels, positive before their event, shape (k,); looked at inside
-            each step. None if there are none.
-        falling: as `levels`, for levels that never rise along the flow: looked at once a step.
-        marks: (s, state, args) -> numbers; a row is saved whenever one of them has moved by 1.
-        record: (state, args) -> the row to save; by default the state.
-    """
-
-    rate: Callable[[State, Any], State]
-    sizes: Callable[[State], Float[Array, " g"]]
-    levels: Callable[[State, Any], Float[Array, " k"]] | None = None
-    falling: Callable[[State, Any], Float[Array, " m"]] | None = None
-    marks: Callable[[Array, State, Any], Float[Array, " q"]] | None = None
-    record: Callable[[State, Any], Any] | None = None
-
-
-class Status(IntEnum):
-    """Why a stretch came back to the host."""
-
-    CHUNK = 0
-    END = 1
-    EVENT = 2
-    SAVES_FULL = 3
-    STEP_TOO_SMALL = 4
-    NONFINITE = 5
-
-
-class Stops(NamedTuple):
-    """Where a stretch must stop, in s: its end, and the next save points (padded with inf)."""
-
-    end: Float[Array, ""]
-    saves: Float[Array, " saves"]
-    max_steps: Int[Array, ""]
-
-
-class Tolerance(NamedTuple):
-    """Tolerances of a step; `atol` is one number, or one a group."""
-
-    rtol: Float[Array, ""]
-    atol: Float[Array, ...]
+_FADES = 1 - 1 / 16  # of `Carry.strain`, an attempt
 
 
 class Carry(NamedTuple):
-    """State of the loop; a stretch returns its last value."""
+    """State of the loop; a stretch returns its last value.
+
+    Beside the obvious: `stepper` what the method carries; `last` the error of the last good step;
+    `local` the sum of the estimated local errors, a number a group; `most` the most evaluations in
+    one step; `strain` the number of rejected ones among the last steps, fading with their age.
+    """
 
     s: Float[Array, ""]
     state: State
     h: Float[Array, ""]
     stepper: Any
     status: Int[Array, ""]
+    last: Float[Array, ""]
+    local: Float[Array, " g"]
+    strain: Float[Array, ""]
     accepted: Int[Array, ""]
     rejected: Int[Array, ""]
     landed: Int[Array, ""]
+    evaluations: Int[Array, ""]
+    products: Int[Array, ""]
+    most: Int[Array, ""]
     saved: Int[Array, ""]
     due: Int[Array, ""]
     buffer: Any
@@ -126,6 +83,7 @@ class _Trial(NamedTuple):
     error: State
     dense: Any
     stepper: Any
+    evaluations: Int[Array, ""]
 
 
 class _Crossing(NamedTuple):
@@ -142,73 +100,96 @@ class _Loop:
     def __init__(
         self,
         system: System,
-        method: Method,
+        method: Fixed,
         log_time: bool,
         args: Any,
         stops: Stops,
         tolerance: Tolerance,
     ) -> None:
-        self.order, self.log_time = ORDER[method], log_time
         self.system, self.args = system, args
         self.stops, self.tolerance = stops, tolerance
-        self.stepper = Stepper(method, self.field)
-
-    def field(self, s: Float[Array, ""], state: State) -> State:
-        """Derivative of the state with respect to s."""
-        rate = self.system.rate(state, self.args)
-        return jax.tree.map(lambda a: jnp.exp(s) * a, rate) if self.log_time else rate
+        self.field = field_of(system, log_time, args)
+        self.stepper = stepper(method, self.field, system.core or (lambda tangent: tangent))
+        self.watching = bool(system.levels or system.falling)
 
     def watch(self, state: State) -> Float[Array, " levels"]:
         """All watched levels, positive before their event: `levels`, then `falling`."""
         found = [f(state, self.args) for f in (self.system.levels, self.system.falling) if f]
-        return jnp.concatenate(found) if found else jnp.ones(1)
+        return jnp.concatenate(found)
 
     def attempt(self, carry: Carry) -> _Trial:
         limit = jnp.minimum(self.stops.saves[carry.due], self.stops.end)
-        clipped = ~carry.landing & (carry.s + carry.h >= limit)
-        ahead = carry.s + jnp.where(carry.landing, carry.root, carry.h)
+        free = jnp.minimum(carry.h, self.stepper.longest(carry.stepper))
+        clipped = ~carry.landing & (carry.s + free >= limit)
+        ahead = carry.s + jnp.where(carry.landing, carry.root, free)
         s = jnp.where(clipped, limit, ahead)
-        return _Trial(s, *self.stepper.step(carry.s, s, carry.state, carry.stepper))
+        # All steps of one landing have the same stages: their end is then smooth in their length.
+        span = jnp.where(carry.landing, free, s - carry.s)
+        made = self.stepper.step(carry.s, s, carry.state, carry.stepper, span)
+        return _Trial(s, *made)
 
     def body(self, carry: Carry) -> Carry:
+        carried, products = self.stepper.ready(carry.s, carry.state, carry.stepper)
+        carry = carry._replace(stepper=carried, products=carry.products + products)
         trial = self.attempt(carry)
+        carry = carry._replace(
+            evaluations=carry.evaluations + trial.evaluations,
+            most=jnp.maximum(carry.most, trial.evaluations),
+        )
+        if not self.watching:
+            return self.stride(carry, trial)
         return lax.cond(carry.landing, self.land, self.stride, carry, trial)
 
     def stride(self, carry: Carry, trial: _Trial) -> Carry:
         """Judge a free step by its error; look for events inside it when it is good."""
-        norms = jnp.maximum(self.system.sizes(carry.state), self.system.sizes(trial.state))
-        scale = self.tolerance.atol + self.tolerance.rtol * norms
-        # A neuron at exactly zero never moves: 0 / 0 there must not reject every step.
-        error = jnp.max(self.system.sizes(trial.error) / jnp.where(scale > 0, scale, 1.0))
-        finite = jnp.isfinite(error) & jnp.all(jnp.isfinite(norms))
-        good = finite & (error <= 1)
-        factor = jnp.clip(_SAFETY * error ** (-1 / self.order), _SHRINK, _GROW)
-        factor = jnp.where(finite, factor, _SHRINK)
-        return lax.cond(good, self.search, self.reject, carry, trial, factor)
+        pair = carry.state, trial.state
+        error = self.system.error(*pair, trial.error, self.tolerance, self.args)
+        norms = [self.system.sizes(state) for state in pair]
+        finite = jnp.isfinite(error) & jnp.all(jnp.isfinite(jnp.maximum(*norms)))
+        error = jnp.where(finite, error, jnp.inf)
+        return lax.cond(error <= 1, self.search, self.reject, carry, trial, error)
 
-    def reject(self, carry: Carry, trial: _Trial, factor: Float[Array, ""]) -> Carry:
-        h = (trial.s - carry.s) * jnp.minimum(factor, _SAFETY)
+    def reject(self, carry: Carry, trial: _Trial, error: Float[Array, ""]) -> Carry:
+        h = (trial.s - carry.s) * self.stepper.control.again(error)
         # A few ulps of s: below that s + h rounds up to s + ulp for ever.
         lost = h <= 4 * jnp.finfo(jnp.float64).eps * jnp.abs(carry.s) + jnp.finfo(jnp.float64).tiny
         finite = jnp.all(jnp.isfinite(self.system.sizes(trial.state)))
         stuck = jnp.where(finite, int(Status.STEP_TOO_SMALL), int(Status.NONFINITE))
+        strain = _FADES * carry.strain + 1
+        strained = jnp.where(strain > 16 * self.stops.strain, int(Status.STRAINED), carry.status)
         return carry._replace(
-            h=h, rejected=carry.rejected + 1, status=jnp.where(lost, stuck, carry.status)
+            h=h,
+            stepper=self.stepper.rejected(carry.stepper),
+            rejected=carry.rejected + 1,
+            strain=strain,
+            status=jnp.where(lost, stuck, strained),
         )
 
-    def search(self, carry: Carry, trial: _Trial, factor: Float[Array, ""]) -> Carry:
+    def search(self, carry: Carry, trial: _Trial, error: Float[Array, ""]) -> Carry:
         """Look for events inside a good step; land on the first that is found, or accept."""
-        over = jnp.min(self.watch(trial.state)) < -_FLOOR
-        low, high = jnp.zeros(()), jnp.ones(())
+        taken = self.take(carry, trial, error)
+        if not self.watching:
+            return taken
+        over, low, high = jnp.array(False), jnp.zeros(()), jnp.ones(())
         if self.system.levels is not None:
-            found = self.first_crossing(carry, trial)
-            over, low = found.inside | over, jnp.where(found.inside, found.low, 1 - 1 / _SAMPLES)
-            high = jnp.where(found.inside, found.high, 1.0)
-        taken = self.accept(carry, trial)
-        h = (trial.s - carry.s) * factor
-        # A step cut short by a save point says nothing against the step proposed before.
-        taken = taken._replace(h=jnp.where(trial.s < carry.s + carry.h, jnp.maximum(h, carry.h), h))
+            over, low, high = self.first_crossing(carry, trial)
+        if self.system.falling is not None:
+            fell = jnp.min(self.system.falling(trial.state, self.args)) < -_FLOOR
+            # What is looked at only at the end may have been crossed anywhere in the step.
+            low, over = jnp.where(fell, 0.0, low), over | fell
         return lax.cond(over, self.aim, lambda *_: taken, carry, trial, low, high)
+
+    def take(self, carry: Carry, trial: _Trial, error: Float[Array, ""]) -> Carry:
+        """Accept a step and propose the next."""
+        control = self.stepper.control
+        h = (trial.s - carry.s) * control.after(error, carry.last)
+        # A step cut short by a save point says nothing against the step proposed before.
+        short = trial.s < carry.s + carry.h
+        return self.accept(carry, trial)._replace(
+            h=jnp.where(short, jnp.maximum(h, carry.h), h),
+            last=jnp.where(short, carry.last, control.remembered(error)),
+            strain=_FADES * carry.strain,
+        )
 
     def dense(self, carry: Carry, trial: _Trial, theta: Float[Array, ""]) -> State:
         return self.stepper.dense(carry.s, trial.s, trial.dense, theta)
@@ -226,20 +207,19 @@ class _Loop:
 
         grid = jnp.arange(_SAMPLES + 1) / _SAMPLES
         values, slopes = lax.map(lambda x: jax.jvp(at, (x,), (jnp.ones_like(x),)), grid)
-        place, depth = _dips(values, slopes / _SAMPLES)
-        dips = jnp.min(depth, axis=1) < -_FLOOR
+        place, depth = dips(values, slopes / _SAMPLES)
+        below = jnp.min(depth, axis=1) < -_FLOOR
         worst = jnp.argmin(depth, axis=1)
         deepest = grid[:-1] + jnp.take_along_axis(place, worst[:, None], axis=1)[:, 0] / _SAMPLES
         real = lax.cond(
-            jnp.any(dips),
-            lambda: dips & (lax.map(lambda x: jnp.min(at(x)), deepest) < -_FLOOR),
-            lambda: dips & False,
+            jnp.any(below),
+            lambda: below & (lax.map(lambda x: jnp.min(at(x)), deepest) < -_FLOOR),
+            lambda: below & False,
         )
         crossed = real | (jnp.min(values[1:], axis=1) < -_FLOOR)
-        cell = jnp.argmax(crossed)
-        return _Crossing(
-            jnp.any(crossed), grid[cell], jnp.where(real[cell], deepest[cell], grid[cell + 1])
-        )
+        cell, inside = jnp.argmax(crossed), jnp.any(crossed)
+        high = jnp.where(real[cell], deepest[cell], grid[cell + 1])
+        return _Crossing(inside, grid[cell], jnp.where(inside, high, 1.0))
 
     def aim(
         self, carry: Carry, trial: _Trial, low: Float[Array, ""], high: Float[Array, ""]
@@ -320,6 +300,7 @@ class _Loop:
             s=trial.s,
             state=trial.state,
             stepper=trial.stepper,
+            local=carry.local + self.system.sizes(trial.error),
             accepted=carry.accepted + 1,
             saved=saved,
             due=carry.due + due,
@@ -339,7 +320,8 @@ class _Loop:
         row = self.row(state)
         return jax.tree.map(lambda b, p: b.at[carry.saved].set(p), carry.buffer, row)
 
-    def first(self, s: Float[Array, ""], state: State, h: Float[Array, ""], marks: Array) -> Carry:
+    def first(self, start: Start, radius: Radius | None) -> Carry:
+        s, state, h, marks = start
         zero, none = jnp.zeros((), jnp.int64), jnp.zeros((), jnp.float64)
         shapes = jax.eval_shape(self.row, state)
         rows = jax.tree.map(lambda p: jnp.zeros((SAVES, *p.shape), p.dtype), shapes)
@@ -347,11 +329,17 @@ class _Loop:
             s=s,
             state=state,
             h=h,
-            stepper=self.stepper.first(s, s + h, state),
+            stepper=self.stepper.first(s, s + h, state, radius),
             status=zero,
+            last=none + 1,
+            local=jnp.zeros_like(self.system.sizes(state)),
+            strain=none,
             accepted=zero,
             rejected=zero,
             landed=zero,
+            evaluations=zero + self.stepper.opening,
+            products=zero,
+            most=zero,
             saved=zero,
             due=zero,
             buffer=rows,
@@ -365,50 +353,28 @@ class _Loop:
         )
 
 
-def _dips(
-    values: Float[Array, "c+1 k"], slopes: Float[Array, "c+1 k"]
-) -> tuple[Float[Array, "c k"], Float[Array, "c k"]]:
-    """Place in (0, 1) and depth of the minimum inside each cell of the cubic through its ends.
-
-    1 where the cubic has none: there the ends say all.
-    """
-    f, g, df, dg = values[:-1], values[1:], slopes[:-1], slopes[1:]
-    a, b = 2 * (f - g) + df + dg, 3 * (g - f) - 2 * df - dg
-    # The root of 3 a x^2 + 2 b x + df at which the second derivative is positive.
-    root = jnp.sqrt(jnp.maximum(b * b - 3 * a * df, 0.0))
-    below = b + root
-    x = jnp.where(below > 0, -df / jnp.where(below > 0, below, 1.0), 0.0)
-    inside = (df < 0) & (dg > 0) & (x > 0) & (x < 1)
-    depth = f + x * (df + x * (b + x * a))
-    return x, jnp.where(inside, depth, 1.0)
-
-
 @partial(jax.jit, static_argnames=("system", "method", "log_time"))
 def stretch(
     system: System,
-    method: Method,
+    method: Fixed,
     log_time: bool,
     args: Any,
     stops: Stops,
     tolerance: Tolerance,
-    s: Float[Array, ""],
-    state: State,
-    h: Float[Array, ""],
-    marks: Float[Array, " q"] = NO_MARKS,
+    start: Start,
+    radius: Radius | None = None,
 ) -> Carry:
     """Integrate until an event, the end, a full buffer or spent steps.
 
     Args:
         system: the flow (static).
-        method: Runge-Kutta pair (static).
+        method: Runge-Kutta method (static).
         log_time: whether s is log(1 + t) instead of t (static).
         args: arrays that the system takes besides the state.
         stops: end and save points in s, step budget of this call.
         tolerance: of a step, per group.
-        s: independent variable at the start.
-        state: state at the start.
-        h: first step to try.
-        marks: marks of the last row saved.
+        start: where it begins.
+        radius: spectral radius so far; a stabilised method takes it and carries it on.
 
     Returns:
         The loop's last state. The first `saved` rows of `buffer` were saved at `moments`; `status`
@@ -421,4 +387,18 @@ def stretch(
         # A landing in progress is finished first: it is bounded, and its bracket is not kept.
         return (carry.status == int(Status.CHUNK)) & (carry.landing | ~spent)
 
-    return lax.while_loop(go_on, loop.body, loop.first(s, state, h, marks))
+    return lax.while_loop(go_on, loop.body, loop.first(start, radius))
+
+
+@partial(jax.jit, static_argnames=("system", "log_time"))
+def look(
+    system: System,
+    log_time: bool,
+    args: Any,
+    s: Float[Array, ""],
+    state: State,
+    radius: Radius,
+) -> tuple[Radius, Int[Array, ""]]:
+    """The spectral radius at a state, in s, and the Jacobian-vector products it took."""
+    field = field_of(system, log_time, args)
+    return spectrum(field, system.core or (lambda tangent: tangent), s, state, radius)

@@ -23,8 +23,8 @@ from jax import lax
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int
 
-from flowtheory.flow.loop import System
 from flowtheory.flow.recorder import SAVES
+from flowtheory.flow.system import System
 
 _REFRESH = 8
 _PRODUCTS = 3

@@ -8,7 +8,9 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from jaxtyping import Float
 
-from flowtheory.flow.run import Happened
+from flowtheory.flow.radius import Radius
+from flowtheory.flow.run import Happened, Stage
+from flowtheory.flow.settings import Fixed
 from flowtheory.flow.smooth import Params
 from flowtheory.outcome import Outcome
 
@@ -27,7 +29,10 @@ class Position(NamedTuple):
         accepted: steps taken.
         rejected: steps tried in vain.
         landed: steps tried to land on events.
+        evaluations: of the field; a Jacobian-vector product counts as two.
         seconds: wall time so far.
+        method: the method that goes on.
+        radius: what a stabilised method knows of the spectral radius; else None.
     """
 
     s: float
@@ -40,7 +45,10 @@ class Position(NamedTuple):
     accepted: int
     rejected: int
     landed: int
+    evaluations: int
     seconds: float
+    method: Fixed
+    radius: Radius | None = None
 
 
 class Frozen(NamedTuple):
@@ -56,6 +64,9 @@ class Frozen(NamedTuple):
         due: how many of the given times were saved at.
         looked: steps taken at the last look at the Hessian.
         stretches: calls of the compiled loop.
+        stages: methods used so far, the present one excepted.
+        entered: time and evaluations at which the present stage began.
+        why: why it did.
     """
 
     position: Position
@@ -67,6 +78,9 @@ class Frozen(NamedTuple):
     due: int
     looked: int
     stretches: int
+    stages: tuple[Stage, ...]
+    entered: tuple[float, int]
+    why: str
 
 
 class Keeper(Protocol):
@@ -93,3 +107,6 @@ class Mark(NamedTuple):
     due: int
     looked: int
     stretches: int
+    stages: tuple[Stage, ...]
+    entered: tuple[float, int]
+    why: str

@@ -11,7 +11,18 @@ from jaxtyping import Float
 
 from flowtheory.errors import ParameterError
 
-Method = Literal["dopri8", "tsit5"]
+Explicit = Literal["dopri8", "tsit5"]
+"""Explicit Runge-Kutta pairs, of order 8 and 5."""
+
+Stabilised = Literal["rkc2", "rock4"]
+"""Stabilised explicit methods, of order 2 and 4; see `stages`."""
+
+Fixed = Literal["dopri8", "tsit5", "rkc2", "rock4"]
+Method = Literal["auto", "dopri8", "tsit5", "rkc2", "rock4"]
+
+PAIRS: tuple[Explicit, ...] = ("dopri8", "tsit5")
+STABILISED: tuple[Stabilised, ...] = ("rkc2", "rock4")
+METHODS: tuple[Method, ...] = ("auto", *PAIRS, *STABILISED)
 _FINEST = 1e-14
 _COARSEST = 1e-2
 _ATOL_FRACTION = 1e-3
@@ -28,7 +39,9 @@ class Settings:
     Attributes:
         rtol: relative tolerance a step, in [1e-14, 1e-2].
         atol: absolute tolerance; by default `rtol` times 1e-3 of the smallest start amplitude.
-        method: 'dopri8' (order 8) or 'tsit5' (order 5).
+        method: 'auto' starts with 'dopri8' (order 8) and goes to 'rock4' (order 4, as many stages
+            as stability needs) and back where that pays, see `choice`; it is 'dopri8' throughout
+            where the field has kinks. Or one of 'dopri8', 'tsit5' (order 5), 'rock4', 'rkc2'.
         max_steps: budget of attempted steps over the whole run.
         max_switches: budget of pattern switches; by default 2 n h + 100 (Assumption 1 needs at
             most n h).
@@ -38,7 +51,7 @@ class Settings:
 
     rtol: float = 1e-10
     atol: float | None = None
-    method: Method = "dopri8"
+    method: Method = "auto"
     max_steps: int = 1_000_000
     max_switches: int | None = None
     chunk: int = 1000
@@ -51,9 +64,11 @@ class Settings:
                 expected=f"a number in [{_FINEST:g}, {_COARSEST:g}]",
                 fix="1e-10 (default), or 1e-13 for a reference run",
             )
-        if self.method not in ("dopri8", "tsit5"):
+        if self.method not in METHODS:
             raise ParameterError(
-                f"method is {self.method!r}", expected="'dopri8' or 'tsit5'", fix="leave it out"
+                f"method is {self.method!r}",
+                expected=f"one of {', '.join(map(repr, METHODS))}",
+                fix="leave it out: 'auto' chooses",
             )
         for name in ("max_steps", "max_switches", "chunk"):
             value = getattr(self, name)
@@ -63,6 +78,22 @@ class Settings:
                     expected="an integer >= 1",
                     fix=f"leave {name} out",
                 )
+
+    @property
+    def pair(self) -> Explicit:
+        """The explicit pair for a field with kinks.
+
+        Raises:
+            ParameterError: a stabilised method was asked for.
+        """
+        if self.method in STABILISED:
+            raise ParameterError(
+                f"method is {self.method!r} for a flow with kinks",
+                expected="'auto', 'dopri8' or 'tsit5'",
+                fix="leave it out",
+                more="the spectral radius of a field that jumps says nothing about its stability",
+            )
+        return "tsit5" if self.method == "tsit5" else "dopri8"
 
     def absolute(self, sizes: Float[np.ndarray, " g"]) -> float:
         """The absolute tolerance for a run whose groups (neurons) have these sizes at the start.

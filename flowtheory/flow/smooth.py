@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -21,7 +21,7 @@ from jaxtyping import Array, Float
 from flowtheory.clock import REFERENCE, Clock
 from flowtheory.errors import DataError
 from flowtheory.flow.groups import row_sizes
-from flowtheory.flow.loop import System
+from flowtheory.flow.system import System, Tolerance, worst_group
 from flowtheory.flow.until import Event, Snapshot, norm
 from flowtheory.precision import as_float64, float64
 
@@ -33,6 +33,10 @@ Observe = Callable[[Any, Any], Mapping[str, Array]]
 
 _PER_UNIT = 16.0
 """Rows a unit of ln L and ln |theta|; with 16 a decade in time, plateaus and drops are resolved."""
+
+
+_TAIL = 100.0
+"""Local error of log L allowed to a stabilised step, in units of rtol."""
 
 
 class Functions(NamedTuple):
@@ -128,6 +132,7 @@ class Watched(NamedTuple):
         signs: +1 or -1 an event: the sign with which its value is positive before it; 0 to ignore.
         runaway: the norm at which the host is asked whether the flow blows up.
         unit: the time below which rows are not dense in log t.
+        rounding: a loss that is rounding error of the outputs.
     """
 
     data: Any
@@ -136,6 +141,7 @@ class Watched(NamedTuple):
     signs: Float[Array, " e"]
     runaway: Float[Array, ""]
     unit: Float[Array, ""]
+    rounding: Float[Array, ""]
 
 
 def descent(functions: Functions, params: Params, data: Any) -> Params:
@@ -150,7 +156,11 @@ def snapshot(functions: Functions, params: Params, data: Any) -> Snapshot:
 
 @lru_cache(maxsize=256)
 def system(
-    functions: Functions, events: tuple[tuple[Any, bool], ...], observe: Observe | None, dense: bool
+    functions: Functions,
+    events: tuple[tuple[Any, bool], ...],
+    observe: Observe | None,
+    dense: bool,
+    stabilised: bool = False,
 ) -> System:
     """The flow in plain coordinates, for the compiled loop.
 
@@ -159,6 +169,7 @@ def system(
         events: (value, falling) of every event; those looked at inside a step first.
         observe: what to save beside the loss and the norm.
         dense: whether to save by change, not only at given times.
+        stabilised: whether a stabilised method takes the steps.
     """
     inside = [value for value, falling in events if not falling]
     once = [value for value, falling in events if falling]
@@ -200,7 +211,35 @@ def system(
         falling,
         marks if dense else None,
         record,
+        core=lambda tangent: tangent._replace(dissipated=jnp.zeros_like(tangent.dissipated)),
+        norm=partial(tail_norm, functions) if stabilised else None,
     )
+
+
+def tail_norm(
+    functions: Functions,
+    old: Moving,
+    new: Moving,
+    error: Moving,
+    tolerance: Tolerance,
+    args: Watched,
+) -> Float[Array, ""]:
+    r"""The worst group, or the error of $\log L$ that the error of the parameters makes.
+
+    Explicit steps late in a run are short for stability, and accurate to many digits beyond their
+    tolerance. The error test alone decides how long stabilised ones are; near the end of the
+    descent what the parameters have left to go is below `rtol` times their size, and an error of
+    that size, harmless to them, is all of the loss. Hence
+
+    $$ |L(\theta + e) - L(\theta)| \le 100\,\mathrm{rtol}\,L(\theta) $$
+
+    for the estimated local error $e$, where $L$ is more than the rounding error of the outputs.
+    """
+    groups = worst_group(lambda state: functions.sizes(state.params), old, new, error, tolerance)
+    off = jax.tree.map(jnp.add, new.params, error.params)
+    loss = functions.energy(new.params, args.data)
+    change = jnp.abs(functions.energy(off, args.data) - loss)
+    return jnp.maximum(groups, change / (_TAIL * tolerance.rtol * (jnp.abs(loss) + args.rounding)))
 
 
 def row(

@@ -14,15 +14,14 @@ a step with the evaluation that begins the next one.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
 from flowtheory.flow import rock4
-
-Stabilised = Literal["rkc2", "rock4"]
+from flowtheory.flow.settings import Stabilised
 
 _EPS = 2 / 13
 RKC2_LARGEST = 250

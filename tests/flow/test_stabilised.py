@@ -15,8 +15,10 @@ from scipy.stats import linregress, t
 
 from flowtheory import Outcome, float64
 from flowtheory.errors import DataError, ParameterError
-from flowtheory.flow import rock4, solve_stabilised
-from flowtheory.flow.stabilised import spectral_radius
+from flowtheory.flow import Settings, rock4, solve_stabilised
+from flowtheory.flow.descend import descend
+from flowtheory.flow.radius import spectral_radius
+from flowtheory.flow.smooth import Functions, SmoothFlow
 from flowtheory.flow.stages import RKC2_LARGEST, SCHEMES, Stabilised
 
 METHODS: tuple[Stabilised, ...] = ("rkc2", "rock4")
@@ -283,6 +285,24 @@ def test_log_time_to_1e12() -> None:
             assert abs(np.log(float(margin_loss(last, z))) - exact) < bound
             assert run.effort.evaluations + 2 * run.effort.products < 5000
             assert run.times[-1] == 1e12
+    flow = SmoothFlow(Functions(named_margin_loss, named_margins), {"z": z})
+    named = {"W": start[0], "v": start[1]}
+    settings = Settings(rtol=1e-6)
+    run = descend(flow, named, 1e12, log_time=True, settings=settings, estimate=False)
+    assert run.outcome is Outcome.REACHED_T
+    assert abs(np.log(run.loss[-1]) - exact) < 1e-5
+    assert run.statistics.evaluations < 5000
+    assert all("log(1 + t)" in stage.method for stage in run.stages)
+    assert run.checks.rises == 0
+    assert run.checks.energy < 1e-6
+
+
+def named_margins(params: Any, data: Any) -> Any:
+    return data["z"] @ params["W"].T @ params["v"]
+
+
+def named_margin_loss(params: Any, data: Any) -> Any:
+    return margin_loss((params["W"], params["v"]), data["z"])
 
 
 def grow(y: Any, _: Any) -> Any:
