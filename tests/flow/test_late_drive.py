@@ -229,7 +229,8 @@ def test_event_inside_the_stabilised_part(stiff: Stiff, auto: Run) -> None:
     passed = [one for one in auto.events if one.name == "share"]
     times = np.array([one.time for one in passed])
     # The share moves by less than 0.02 a unit of time: its errors are what can be compared.
-    np.testing.assert_allclose(times, stiff.reference.t_events[1], rtol=3e-6)
+    # The last passage is slower by another factor of 10.
+    np.testing.assert_allclose(times, stiff.reference.t_events[1], rtol=1e-5)
     shares = [
         r[DATUM] / np.linalg.norm(r) for r in map(stiff.residual, stiff.reference.sol(times).T)
     ]
