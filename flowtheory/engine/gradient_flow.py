@@ -28,11 +28,13 @@ from flowtheory.engine.run import Run
 from flowtheory.errors import DataError, ParameterError
 from flowtheory.flow.descend import DEFAULT as SETTINGS
 from flowtheory.flow.descend import descend
+from flowtheory.flow.march import march_through
 from flowtheory.flow.plateau import Saddle
 from flowtheory.flow.recorder import Progress
 from flowtheory.flow.run import Run as Integrated
 from flowtheory.flow.settings import Settings
 from flowtheory.flow.smooth import SmoothFlow
+from flowtheory.flow.task import Task
 from flowtheory.flow.until import NEVER, Until
 from flowtheory.lower.own_function import function_flow
 from flowtheory.lower.smooth import (
@@ -216,10 +218,14 @@ class GradientFlow:
         settings = replace(settings or SETTINGS, rtol=rtol, atol=atol)
         saved = observe(self._smooth.functions, names, own)
         if isinstance(self.network, Network) and self.network.surfaces:
+            _require_no_file(checkpoint)
+            if not is_located(self.network):
+                task = Task(self._smooth, t_end, until, watch, times, saved, log_time, settings)
+                marched = march_through(task, params, t_start, progress=progress)
+                return Run.of(marched, self._about())
             level = self._smooth.plateau(params)
             stop = Until(tuple(e.resolved(level) for e in until.events), until.classified)
             wanted = Wanted(t_end, t_start, stop, times, rtol, estimate, log_time, skip, progress)
-            _require_no_file(checkpoint)
             return Run.of(self._kinked(saved, params, wanted, watch), self._about())
         if save is None and skip and t_start == 0 and watch == NEVER and not log_time:
             found = self._condensed(params, t_end, until, rtol)
@@ -253,13 +259,8 @@ class GradientFlow:
         return Run.of(run, self._about())
 
     def _kinked(self, saved: Any, params: Params, wanted: Wanted, watch: Until) -> Integrated:
-        """A run of a network with kinks."""
-        if not isinstance(self.network, Network) or not is_located(self.network):
-            raise ParameterError(
-                f"the kinks of a {self.network.name} are not located",  # type: ignore[union-attr]
-                expected="two layers with one output and no biases, or a smooth activation",
-                fix="ft.fully_connected(2, 'relu')",
-            )
+        """A run of a network whose kinks are located."""
+        assert isinstance(self.network, Network)
         if watch.events:
             raise ParameterError(
                 "events are watched on a network with kinks",

@@ -53,7 +53,7 @@ def joined(
         t_start + ahead.time,
         0,
         ahead.error,
-        f"small start: neglected terms are {ahead.defect:.0e} of the field at the end",
+        ahead.why,
     )
     found = checks(rows, {})
     return replace(

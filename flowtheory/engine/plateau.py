@@ -43,6 +43,7 @@ _PROBE = 1e-3
 _SHARE = 0.05  # of the tolerance
 _WORTH = math.log(3.0)
 _TRIES = 4
+ROUNDOFF = 1e-15
 
 
 def largest_entry(params: Any) -> float:
@@ -80,6 +81,7 @@ class HandOver(NamedTuple):
         path: time since the start -> parameters; None where only the end is known.
         potential: parameters -> H.
         method: what was used, in words.
+        dormant: least share of the norm that a growing mode has there.
     """
 
     time: float
@@ -90,6 +92,18 @@ class HandOver(NamedTuple):
     path: Callable[[float], Any] | None
     potential: Callable[[Any], float]
     method: str
+    dormant: float = 1.0
+
+    @property
+    def why(self) -> str:
+        """Why the hand-over is where it is, and what it does not carry."""
+        why = f"small start: neglected terms are {self.defect:.0e} of the field at the end"
+        if self.dormant < ROUNDOFF:
+            why += (
+                f"; a slower mode has {self.dormant:.0e} of the norm there, below roundoff: times "
+                "of later stages are those of rounding errors"
+            )
+        return why
 
     def fallen(self, states: list[Any]) -> Float[np.ndarray, " k"]:
         """By how much the loss has fallen at states of the path, the first of them the start."""
@@ -169,7 +183,10 @@ def _linear(
         return t, (path(t) if math.isfinite(t) else None)
 
     found = _search(lead, flow, given, state, closed.log_size, share, lambda _: closed.rate)
-    return None if found is None else _handed(lead, params, given, found, path, _CLOSED_FORM)
+    if found is None:
+        return None
+    handed = _handed(lead, params, given, found, path, _CLOSED_FORM)
+    return handed._replace(dormant=closed.dormant(found.time))
 
 
 def _homogeneous(

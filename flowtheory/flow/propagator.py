@@ -18,6 +18,7 @@ from jaxtyping import Float
 Vector = Float[np.ndarray, " N"]
 
 _CLOSED = 1e-13
+_GROWING = 1e-3  # of the leading rate: slower modes are not waited for
 LONGEST = 64
 """Products after which a space that has not closed is given up."""
 
@@ -65,6 +66,17 @@ class Propagator:
         r"""$\theta(t)$; at $t = 0$ the start, to roundoff."""
         weights, shift = self._weights(t)
         return (self.basis @ weights) * math.exp(self.log_size + shift)
+
+    def dormant(self, t: float) -> float:
+        r"""The least share of the norm that a growing mode has at time t; 1 if only one grows.
+
+        Below the resolution of float64, $2\cdot10^{-16}$, the numbers of $\theta(t)$ no longer hold
+        that mode, and what grows later grows from rounding.
+        """
+        growing = self.rates > _GROWING * self.rate
+        shares = np.abs(self.modes[0]) * np.exp((self.rates - self.rate) * t)
+        present = growing & (np.abs(self.modes[0]) > 0)
+        return float(np.min(shares[present]) / np.max(shares[present]))
 
     def time_of(self, log_norm: float) -> float:
         r"""The last time at which $\ln|\theta|$ is `log_norm`; inf if it never is.

@@ -98,12 +98,12 @@ class SmoothFlow:
     def energy(self, params: Params) -> float:
         """The loss at `params`."""
         with float64():
-            return float(self.functions.energy(params, self.data))
+            return float(_energy(self.functions, params, self.data))
 
     def vector_field(self, params: Params) -> Params:
         r"""$-\nabla L$ at `params`, NumPy arrays."""
         with float64():
-            return jax.tree.map(np.asarray, descent(self.functions, params, self.data))
+            return jax.tree.map(np.asarray, _descent(self.functions, params, self.data))
 
     def plateau(self, params: Params) -> float:
         r"""The loss at $\theta = 0$, the level of the first plateau."""
@@ -147,6 +147,16 @@ class Watched(NamedTuple):
 def descent(functions: Functions, params: Params, data: Any) -> Params:
     r"""$-\nabla L$ by reverse-mode differentiation."""
     return jax.tree.map(jnp.negative, jax.grad(functions.energy)(params, data))
+
+
+@partial(jax.jit, static_argnames=("functions",))
+def _energy(functions: Functions, params: Params, data: Any) -> Float[Array, ""]:
+    return functions.energy(params, data)
+
+
+@partial(jax.jit, static_argnames=("functions",))
+def _descent(functions: Functions, params: Params, data: Any) -> Params:
+    return descent(functions, params, data)
 
 
 def snapshot(functions: Functions, params: Params, data: Any) -> Snapshot:

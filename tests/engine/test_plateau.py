@@ -108,3 +108,13 @@ def test_a_plateau_longer_than_any_float_ends_by_name() -> None:
     three = flow.solve(flow.init(scale=1e-300, seed=1, width=4), until=ft.plateau_left(0.1))
     assert three.outcome is Outcome.EVENT
     assert 1e298 < three.t_end < 1e302
+
+
+def test_what_a_long_plateau_loses_is_said() -> None:
+    # Two modes of rates 3 and 1.5: the slower one has eps^(1/2) of the norm at the hand-over.
+    labels = np.diag([3.0, 1.5])
+    flow = ft.GradientFlow(ft.network("matrix-factorization", 2), loss="half_square", y=labels)
+    for eps, said in ((1e-12, False), (1e-60, True)):
+        first = flow.init(scale=eps, seed=0, width=3)
+        run = flow.solve(first, until=ft.plateau_left(0.1), estimate=False)
+        assert ("roundoff" in run.stages[0].why) is said

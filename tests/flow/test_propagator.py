@@ -60,3 +60,10 @@ def test_no_growth_and_a_space_that_does_not_close() -> None:
     n = 3 * LONGEST
     spread = propagator(lambda v: np.linspace(-1, 1, n) * v, np.ones(n))
     assert not spread.closed
+
+
+def test_a_mode_below_roundoff_is_seen() -> None:
+    # Rates 1 and 1/2 with equal shares: the slower one has e^{-t/2} of the norm at time t.
+    found = propagator(lambda v: v * np.array([1.0, 0.5]), np.array([1.0, 1.0]))
+    assert found.dormant(60.0) == pytest.approx(math.exp(-30.0), rel=1e-12)
+    assert propagator(lambda v: v * np.array([1.0, -0.5]), np.ones(2)).dormant(60.0) == 1.0
