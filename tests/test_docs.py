@@ -105,7 +105,7 @@ def test_docstring_examples(module: str) -> None:
 
 README_COMMANDS = (
     "pip install uv && uv run flowtheory verify alignment-time",
-    "pip install uv && uv run pytest",
+    "pip install uv && uv run pytest -n auto",
 )
 
 

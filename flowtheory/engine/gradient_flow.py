@@ -34,7 +34,7 @@ from flowtheory.flow.recorder import Progress
 from flowtheory.flow.run import Run as Integrated
 from flowtheory.flow.settings import Settings
 from flowtheory.flow.smooth import SmoothFlow
-from flowtheory.flow.task import Task
+from flowtheory.flow.task import Task, require_task
 from flowtheory.flow.until import NEVER, Until
 from flowtheory.lower.own_function import function_flow
 from flowtheory.lower.smooth import (
@@ -235,8 +235,9 @@ class GradientFlow:
         asked = Asked(
             params, t_start, t_end, until, watch, times, own or names, log_time, estimate, settings
         )
+        require_task(Task(self._smooth, t_end, until, watch), t_start)
         ahead = None
-        if skip and times is None and not log_time and may_skip(until | watch):
+        if skip and times is None and not log_time and self._waits(params, until | watch):
             ahead = self._hand_over(params, rtol, t_end - t_start)
         run = descend(
             self._smooth,
@@ -288,6 +289,13 @@ class GradientFlow:
     def _saddle(self) -> Saddle:
         assert isinstance(self.network, Network)
         return saddle(self.network, self.loss, self._smooth)
+
+    def _waits(self, params: Params, events: Until) -> bool:
+        """Whether no event can fall into the first plateau, or has happened before it."""
+        if not may_skip(events):
+            return False
+        plateau, now = self._smooth.plateau(params), self._smooth.energy(params)
+        return all(e.resolved(plateau).level < now for e in events.events)
 
     def _hand_over(self, params: Params, rtol: float, span: float) -> HandOver | None:
         """The end of the first plateau, if the leading flow can carry the start there."""
