@@ -77,7 +77,7 @@ def write(path: Path | None, doc: str | None, tables: Iterable[Table], *, quick:
 
     Args:
         path: of the JSON file.
-        doc: docstring of the script: its first line is the question, the rest says what is measured.
+        doc: docstring of the script: first the question, then what is measured.
         tables: what was found.
         quick: whether the sizes were those of a mere trial.
     """

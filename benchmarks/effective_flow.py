@@ -1,6 +1,6 @@
 """How fast is event-exact propagation, and how much faster than an ODE solver with events?
 
-    python benchmarks/effective_flow.py [--mnist DIRECTORY] [--neurons 200] [--json [PATH]] [--quick]
+    python benchmarks/effective_flow.py [--mnist DIR] [--neurons 200] [--json [PATH]] [--quick]
 
 All neurons are carried from Gaussian starts to their final cell on centred images of two digits.
 The peer is `scipy.integrate.solve_ivp` (DOP853, rtol 1e-10) on one neuron at a time, restarted at

@@ -1,6 +1,6 @@
 """P4: how fast are 256 gradient flows at once, ours and the peers in one run?
 
-    python benchmarks/ensemble.py [--lanes 256] [--peers ...] [--repeats 3] [--json [PATH]] [--quick]
+    python benchmarks/ensemble.py [--lanes 256] [--peers ...] [--json [PATH]] [--quick]
 
 Two-layer tanh networks, m = 50, d = 5, n = 20, half mean square, each with its own data, weights of
 size eps, log-uniform from 1e-12 to 1e-2; asked: the time at which the loss has fallen by 20 %.

@@ -6,10 +6,10 @@ Problem P1: a two-layer tanh network, m = 1000, d = 20, n = 100, half mean squar
 eps, the time until the loss is half its value at output 0. Peers integrate all neurons from t = 0
 with an event on the loss: diffrax (Tsit5, Dopri8), `scipy.integrate.solve_ivp` (RK45, DOP853,
 LSODA), gradient descent in JAX, and where PyTorch is installed torchdiffeq's dopri5 and gradient
-descent in it, at lr 1e-2 and 1e-3. Each solver has rtol 1e-8 and an absolute tolerance of 1e-8 eps. Errors are relative errors of the time against
-DOP853 at rtol 1e-13. All of them are warm, in one process, in turn; medians. Ours counts everything
-from the data on: the linearisation, the closed form, the nodes, the run and its error estimate.
-The same at eps = 1e-300 against `DOP853`, one run.
+descent in it, at lr 1e-2 and 1e-3. Each solver has rtol 1e-8 and an absolute tolerance of 1e-8 eps.
+Errors are relative errors of the time against DOP853 at rtol 1e-13. All of them are warm, in one
+process, in turn; medians. Ours counts everything from the data on: the linearisation, the closed
+form, the nodes, the run and its error estimate. The same at eps = 1e-300 against `DOP853`, one run.
 """
 
 from __future__ import annotations

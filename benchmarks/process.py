@@ -3,12 +3,13 @@
     python benchmarks/process.py [--width 1000] [--repeats 3] [--json [PATH]] [--quick]
 
 Problem P1 (`plateau.py`), each line a fresh interpreter with an empty or a filled persistent cache
-of JAX (thresholds 0), or none. Ours as a user writes it, `ft.GradientFlow.solve`, with the end alone
-(`save=None`) and with the default rows; the peer is a diffrax script (Dopri8, 1e-8, an event on the
-loss), with its default `throw=True`, whose program JAX never stores, and without. Seconds of a
-process are wall time from its start to its end; `imports` and `solve` are measured inside; `stored`
-counts the programs in the cache and says whether the loop over the steps is one of them. Medians;
-an empty cache is made anew each time. The error is that of the time, against a tighter run of ours.
+of JAX (thresholds 0), or none. Ours as a user writes it, `ft.GradientFlow.solve`, with the end
+alone (`save=None`) and with the default rows; the peer is a diffrax script (Dopri8, 1e-8, an event
+on the loss), with its default `throw=True`, whose program JAX never stores, and without. Seconds of
+a process are wall time from its start to its end; `imports` and `solve` are measured inside;
+`stored` counts the programs in the cache and says whether the loop over the steps is one of them.
+Medians; an empty cache is made anew each time. The error is that of the time, against a tighter run
+of ours.
 """
 
 from __future__ import annotations

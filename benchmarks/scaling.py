@@ -3,11 +3,11 @@
     python benchmarks/scaling.py [--axes m n d eps switches] [--full] [--json [PATH]] [--quick]
 
 The first descent (time of half the plateau's loss) of a two-layer tanh network, half mean square,
-by `ft.GradientFlow.solve`: with the end alone ("end": `save=None`), and with rows saved and an error
-estimate ("rows"). One of m = 200, n = 100, d = 20, eps = 1e-6 is varied at a time, data and start
-drawn anew. `switches`: a two-layer ReLU network (m varied, n = 16, d = 4, eps = 0.1, to t = 20),
-all switches located ("located"), and event-exact propagation of as many neurons on 200 points of
-dimension 20 ("event-exact").
+by `ft.GradientFlow.solve`: with the end alone ("end": `save=None`), and with rows saved and an
+error estimate ("rows"). One of m = 200, n = 100, d = 20, eps = 1e-6 is varied at a time, data and
+start drawn anew. `switches`: a two-layer ReLU network (m varied, n = 16, d = 4, eps = 0.1, to t =
+20), all switches located ("located"), and event-exact propagation of as many neurons on 200 points
+of dimension 20 ("event-exact").
 
 Exponents are slopes of log cost against log size by least squares, with 99 % intervals; the cost is
 in seconds, and for the rows also in evaluations, which do not scatter with the machine. The
