@@ -166,11 +166,13 @@ def main() -> None:
     parser = _report.arguments("Lowered networks against JAX by hand.")
     parser.add_argument("--repetitions", type=int, default=21)
     options = parser.parse_args()
-    shapes, processes = (((10, 3, 8),), 1) if options.quick else (SHAPES, 5)
+    shapes, layerings, processes = (SHAPES, (2, 3), 5)
+    if options.quick:
+        shapes, layerings, processes = ((10, 3, 8),), (2,), 1
     repetitions = 1 if options.quick else options.repetitions
     result: dict[str, dict[str, float]] = {}
     with ft.float64():
-        for layers in (2, 3):
+        for layers in layerings:
             for shape in shapes:
                 name = f"{layers} layers, (m, d, n) = {shape}"
                 result[name] = compare(layers, shape, repetitions)
