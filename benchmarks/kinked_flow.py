@@ -216,8 +216,8 @@ def goal_lines(rows: dict[str, Any]) -> list[Line]:
     ours, lines = rows["ours"], []
     share = rows["ours"]["s"] / max(rows["ours"]["events"], 1)
     limit = (
-        f"{share * 1e6:.1f} us an event ({rows['ours']['events']} events) in the event-exact part, "
-        "with the active set that each event solves for, and the error estimate of what it neglects"
+        f"{share * 1e6:.1f} us for each of {rows['ours']['events']} events of the event-exact part, "
+        "all else included; the bare update of the state at an event takes 0.8 us"
     )
     for name, row in rows.items():
         peer = name if "reached" not in row else f"{name}, stopped"

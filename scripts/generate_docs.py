@@ -135,7 +135,11 @@ def benchmarks_page() -> str:
     parts = [f"{NOTICE}\n# Benchmarks", BENCHMARKS]
     if goals:
         rows = [row for table in goals for row in table["rows"]]
-        parts += ["## Against the goals", _table(goals[0]["columns"], sorted(rows, key=_line))]
+        trials = [name for name, result in results.items() if result["quick"]]
+        parts += ["## Against the goals"]
+        if trials:
+            parts.append(f"**Trials with tiny sizes, of no meaning: {', '.join(trials)}.**")
+        parts.append(_table(goals[0]["columns"], sorted(rows, key=_line)))
     parts += [_benchmark(name, result) for name, result in results.items()]
     return "\n\n".join(parts) + "\n"
 
@@ -144,7 +148,9 @@ BENCHMARKS = """Ours and what people use, in turn in one process, with the error
 Ratios of one run count; absolute times are those of the machine. `python benchmarks/all.py` \
 measures anew, `python scripts/generate_docs.py docs/benchmarks.md` writes this page from \
 `benchmarks/results/`. A ratio is the peer's time over ours, errors are relative errors of the \
-answer; the prototype's ratio and the goal are those the project set out with."""
+answer; the prototype's ratio and the goal are those the project set out with. A peer that was \
+stopped counts with the time it was given: its ratio is a lower bound. Gradient descent on P4 is \
+extrapolated by its number of steps."""
 
 
 def _line(row: list[Any]) -> str:
