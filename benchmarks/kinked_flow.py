@@ -216,7 +216,7 @@ def goal_lines(rows: dict[str, Any]) -> list[Line]:
     ours, lines = rows["ours"], []
     share = rows["ours"]["s"] / max(rows["ours"]["events"], 1)
     limit = (
-        f"{share * 1e6:.1f} us for each of {rows['ours']['events']} events of the event-exact part, "
+        f"{share * 1e6:.1f} us for each of {rows['ours']['events']} events of the exact part, "
         "all else included; the bare update of the state at an event takes 0.8 us"
     )
     for name, row in rows.items():
