@@ -272,9 +272,9 @@ def main() -> None:
         else:
             rows.append(timed(*runs[peer], truth, 1))
     columns = [field.name for field in fields(Row)]
-    runs = Table("Runs", columns, [astuple(row) for row in rows])
+    found = Table("Runs", columns, [astuple(row) for row in rows])
     goals = goal_table(goal_lines(rows, options.lanes))
-    _report.write(options.json, __doc__, [goals, runs], quick=options.quick)
+    _report.write(options.json, __doc__, [goals, found], quick=options.quick)
 
 
 if __name__ == "__main__":

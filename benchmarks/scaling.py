@@ -128,8 +128,8 @@ def kinked(size: int, end: float = 20.0) -> Iterable[dict[str, Any]]:
         "switches": len(run.switches.time),
         "outcome": run.outcome.value,
     }
-    X, Y, start = rng.normal(size=(200, 20)), rng.normal(size=200), rng.normal(size=(size, 20))
-    seconds, paths = clocked(lambda: propagate(X, Y, start))
+    X, Y, w0 = rng.normal(size=(200, 20)), rng.normal(size=200), rng.normal(size=(size, 20))
+    seconds, paths = clocked(lambda: propagate(X, Y, w0))
     failed = [outcome.value for outcome in paths.outcome if not outcome.ok]
     yield {
         "way": "event-exact",
