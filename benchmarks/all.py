@@ -17,17 +17,17 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 SECONDS = {
-    "plateau": 90,
-    "process": 70,
+    "plateau": 50,
+    "process": 60,
     "scaling": 130,
     "blow_up": 15,
-    "kinked_flow": 75,
+    "kinked_flow": 55,
     "ensemble": 60,
     "late_times": 60,
     "effective_flow": 30,
     "lowering": 40,
 }
-"""Of each on two quiet cores, roughly; the order in which they run."""
+"""Of each on two quiet cores, guessed from trial runs; the order in which they run."""
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 

@@ -1,6 +1,6 @@
 """A ReLU network whose neurons slide on many kinks at once: our two ways against three peers.
 
-    python benchmarks/kinked_flow.py [--repeats 5] [--limit 20] [--json [PATH]] [--quick]
+    python benchmarks/kinked_flow.py [--repeats 5] [--limit 10] [--json [PATH]] [--quick]
 
 n = 100 Gaussian points in d = 50 with random labels, h = 200 balanced neurons, directions at
 t = 0.1, summed exponential loss with slope 1 (the sum clock), all weights times eps = 1e-8; the
@@ -235,7 +235,7 @@ def table(title: str, columns: tuple[str, ...], rows: dict[str, Any]) -> Table:
 def main() -> None:
     parser = _report.arguments("Flows of ReLU networks that slide along kinks.")
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--limit", type=float, default=20.0)
+    parser.add_argument("--limit", type=float, default=10.0)
     options = parser.parse_args()
     sizes, shapes = ((100, 50, 200), SHAPES)
     if options.quick:

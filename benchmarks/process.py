@@ -1,6 +1,6 @@
 """How long does a whole process take that solves one problem, from nothing to the answer?
 
-    python benchmarks/process.py [--width 1000] [--repeats 3] [--json [PATH]] [--quick]
+    python benchmarks/process.py [--width 1000] [--repeats 1] [--json [PATH]] [--quick]
 
 Problem P1 (`plateau.py`), each line a fresh interpreter with an empty or a filled persistent cache
 of JAX (thresholds 0), or none. Ours as a user writes it, `ft.GradientFlow.solve`, with the end
@@ -160,7 +160,7 @@ def lines(cases: Mapping[tuple[str, str], dict[str, Any]], exact: float) -> list
 def main() -> None:
     parser = _report.arguments("Whole processes, with and without compiled programs on disk.")
     parser.add_argument("--width", type=int, default=1000)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--child", choices=CHILDREN, help=argparse.SUPPRESS)
     options = parser.parse_args()
     width, repeats = (50, 1) if options.quick else (options.width, options.repeats)
