@@ -1,6 +1,6 @@
 """How fast is event-exact propagation, and how much faster than an ODE solver with events?
 
-    python benchmarks/effective_flow.py [--mnist DIRECTORY] [--neurons 200] [--json PATH]
+    python benchmarks/effective_flow.py [--mnist DIR] [--neurons 200] [--json [PATH]] [--quick]
 
 All neurons are carried from Gaussian starts to their final cell on centred images of two digits.
 The peer is `scipy.integrate.solve_ivp` (DOP853, rtol 1e-10) on one neuron at a time, restarted at
@@ -9,13 +9,13 @@ every located switch, on a subset that it can finish; ours does the same subset 
 
 from __future__ import annotations
 
-import argparse
-import json
 import resource
 import time
 from pathlib import Path
 
+import _report
 import numpy as np
+from _report import Table
 from scipy.integrate import solve_ivp
 
 from flowtheory.data import class_pair, digits, load_mnist, separable_subset
@@ -69,13 +69,12 @@ def timed(function, *arguments, **options):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description="Event-exact propagation against an ODE solver with events."
-    )
+    parser = _report.arguments("Event-exact propagation against an ODE solver with events.")
     parser.add_argument("--mnist", type=Path, help="directory with the MNIST IDX files")
     parser.add_argument("--neurons", type=int, default=200)
-    parser.add_argument("--json", type=Path)
     options = parser.parse_args()
+    if options.quick:
+        options.neurons = 5
     if options.mnist:
         data = class_pair(*load_mnist(options.mnist, split="test"), 0, 1, source="MNIST")
     else:
@@ -87,8 +86,8 @@ def main() -> None:
     events = len(paths.time)
 
     part = separable_subset(data, 0.05)
-    part = part.subset(np.arange(0, part.n, max(1, part.n // 60)))
-    some = w0[:3]
+    part = part.subset(np.arange(0, part.n, max(1, part.n // (12 if options.quick else 60))))
+    some = w0[:1] if options.quick else w0[:3]
     ours_s, ours = timed(propagate, part.x, part.y, some)
     peer_s, theirs = timed(lambda: [peer(part.x, part.y, w) for w in some])
     error = max(
@@ -115,8 +114,8 @@ def main() -> None:
     }
     for name, value in result.items():
         print(f"{name:<30} {value:.4g}" if isinstance(value, float) else f"{name:<30} {value}")
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    table = Table("Propagation", ("what", "value"), list(result.items()))
+    _report.write(options.json, __doc__, [table], quick=options.quick)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""P4: 256 gradient flows at once, ours and the peers in one run, errors beside times.
+"""P4: how fast are 256 gradient flows at once, ours and the peers in one run?
 
-    python benchmarks/ensemble.py [--lanes 256] [--peers ...] [--repeats 3] [--json PATH]
+    python benchmarks/ensemble.py [--lanes 256] [--peers ...] [--json [PATH]] [--quick]
 
 Two-layer tanh networks, m = 50, d = 5, n = 20, half mean square, each with its own data, weights of
 size eps, log-uniform from 1e-12 to 1e-2; asked: the time at which the loss has fallen by 20 %.
@@ -14,21 +14,22 @@ run, compilation included.
 
 from __future__ import annotations
 
-import argparse
-import json
+import math
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import astuple, dataclass, fields, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
+import _report
 import diffrax
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optimistix
+from _goals import GOALS, Line, goal_table
+from _report import Table
 from scipy.integrate import solve_ivp
 
 from flowtheory import float64
@@ -207,15 +208,47 @@ def descent_row(starts, args, eps, truth, eta: float = 1e-2) -> Row:
     return show(row_of(f"gradient descent {eta:g}", spent * factor, spent[0], error, note))
 
 
+def finer(row: Row) -> Row:
+    """Gradient descent at a tenth of the rate: ten times the steps; its error is not known."""
+    return show(
+        replace(
+            row, method="gradient descent 0.001", seconds=10 * row.seconds, cpu=10 * row.cpu,
+            median_error=math.nan, largest_error=math.nan,
+            note="not run: ten times the steps of 1e-2",
+        )
+    )  # fmt: skip
+
+
+def goal_lines(rows: list[Row], lanes: int) -> list[Line]:
+    """Ours at 1e-8, the fastest of chunks and threads, against each peer; median errors."""
+    ours = min(
+        (row for row in rows if row.method.startswith("ours 1e-08")), key=lambda r: r.seconds
+    )
+    busy = ours.cpu / ours.seconds
+    limit = (
+        f"per-evaluation cost: {ours.cpu / lanes * 1e3:.2f} ms of processor time a lane, "
+        f"{busy:.1f} cores busy ({ours.method})"
+    )
+    lines = []
+    for row in rows:
+        peer = row.method.replace(" 1e-8,", ",").replace("0.001", "1e-3")
+        if ("P4", peer) in GOALS:
+            known = not math.isnan(row.median_error)
+            errors = (ours.median_error, row.median_error if known else None)
+            lines.append(Line("P4", peer, ours.seconds, row.seconds, *errors, limit))
+    return lines
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description="P4: an ensemble, ours and peers.")
+    parser = _report.arguments("P4: an ensemble, ours and peers.")
     parser.add_argument("--lanes", type=int, default=256)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--chunks", type=int, nargs="+", default=[8, 16, 32])
     peers = ("tsit5", "dopri8", "loop", "scipy", "descent")
     parser.add_argument("--peers", nargs="*", default=peers, choices=peers)
-    parser.add_argument("--json", type=Path)
     options = parser.parse_args()
+    if options.quick:
+        options.lanes, options.repeats, options.chunks = 6, 1, [4]
     starts, args, eps = lanes = problems(options.lanes)
     truth = ours(*lanes, rtol=1e-12)
     rows = []
@@ -234,12 +267,14 @@ def main() -> None:
     }
     for peer in options.peers:
         if peer == "descent":
-            rows.append(descent_row(starts, args, eps, truth))
+            coarse = descent_row(starts, args, eps, truth)
+            rows += [coarse, finer(coarse)]
         else:
             rows.append(timed(*runs[peer], truth, 1))
-    if options.json:
-        report = json.dumps([asdict(row) for row in rows], indent=1)
-        options.json.write_text(report + "\n", encoding="utf-8")
+    columns = [field.name for field in fields(Row)]
+    found = Table("Runs", columns, [astuple(row) for row in rows])
+    goals = goal_table(goal_lines(rows, options.lanes))
+    _report.write(options.json, __doc__, [goals, found], quick=options.quick)
 
 
 if __name__ == "__main__":

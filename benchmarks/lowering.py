@@ -1,6 +1,6 @@
 """Is a lowered network as fast as JAX code written by hand?
 
-    python benchmarks/lowering.py [--repetitions 21] [--json PATH]
+    python benchmarks/lowering.py [--repetitions 21] [--json [PATH]] [--quick]
 
 The mean-square loss of two- and three-layer tanh networks and its gradient, at two shapes: lowered
 and differentiated by JAX, lowered from the symbolic gradient, and written by hand. All three are
@@ -11,20 +11,19 @@ are measured in fresh processes.
 
 from __future__ import annotations
 
-import argparse
-import json
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from statistics import median
 from typing import Any
 
+import _report
 import jax
 import jax.numpy as jnp
 import numpy as np
 import sympy as sp
+from _report import Table
 
 import flowtheory as ft
 from flowtheory.lower import lower, lower_all
@@ -164,24 +163,31 @@ def in_fresh_processes(repetitions: int) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Lowered networks against JAX by hand.")
+    parser = _report.arguments("Lowered networks against JAX by hand.")
     parser.add_argument("--repetitions", type=int, default=21)
-    parser.add_argument("--json", type=Path)
     options = parser.parse_args()
+    shapes, layerings, processes = (SHAPES, (2, 3), 5)
+    if options.quick:
+        shapes, layerings, processes = ((10, 3, 8),), (2,), 1
+    repetitions = 1 if options.quick else options.repetitions
     result: dict[str, dict[str, float]] = {}
     with ft.float64():
-        for layers in (2, 3):
-            for shape in SHAPES:
+        for layers in layerings:
+            for shape in shapes:
                 name = f"{layers} layers, (m, d, n) = {shape}"
-                result[name] = compare(layers, shape, options.repetitions)
-        result["lambdify, 40 parameters"] = scalarised(options.repetitions)
-    result["fresh processes"] = in_fresh_processes(5)
+                result[name] = compare(layers, shape, repetitions)
+        result["lambdify, 40 parameters"] = scalarised(repetitions)
+    result["fresh processes"] = in_fresh_processes(processes)
     for title, row in result.items():
         print(title)
         for name, value in row.items():
             print(f"  {name:<32} {value:.4g}")
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    titles = [title for title in result if "layers" in title]
+    names = tuple(result[titles[0]])
+    gradients = [(title, *result.pop(title).values()) for title in titles]
+    tables = [Table("Loss and gradient", ("network", *names), gradients)]
+    tables += [Table(title, tuple(row), [tuple(row.values())]) for title, row in result.items()]
+    _report.write(options.json, __doc__, tables, quick=options.quick)
 
 
 if __name__ == "__main__":

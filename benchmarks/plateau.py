@@ -1,32 +1,33 @@
 """How fast is the first descent from a small start with compression, against plain solvers?
 
-    python benchmarks/plateau.py [--eps 1e-6] [--width 1000] [--repeats 5] [--json PATH]
+    python benchmarks/plateau.py [--eps 1e-6] [--width 1000] [--repeats 5] [--json [PATH]] [--quick]
 
 Problem P1: a two-layer tanh network, m = 1000, d = 20, n = 100, half mean square, weights of size
 eps, the time until the loss is half its value at output 0. Peers integrate all neurons from t = 0
 with an event on the loss: diffrax (Tsit5, Dopri8), `scipy.integrate.solve_ivp` (RK45, DOP853,
-LSODA), and where PyTorch is installed torchdiffeq's dopri5 and gradient descent at lr 1e-2. Each
-has rtol 1e-8 and an absolute tolerance of 1e-8 eps. Errors are relative errors of the time against
-DOP853 at rtol 1e-13. All of them are warm, in one process, in turn; medians. Ours counts everything
-from the data on: the linearisation, the closed form, the nodes, the run and its error estimate.
+LSODA), gradient descent in JAX, and where PyTorch is installed torchdiffeq's dopri5 and gradient
+descent in it, at lr 1e-2 and 1e-3. Each solver has rtol 1e-8 and an absolute tolerance of 1e-8 eps.
+Errors are relative errors of the time against DOP853 at rtol 1e-13. All of them are warm, in one
+process, in turn; medians. Ours counts everything from the data on: the linearisation, the closed
+form, the nodes, the run and its error estimate. The same at eps = 1e-300 against `DOP853`, one run.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from statistics import median
 from typing import Any
 
+import _report
 import diffrax
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optimistix
+from _goals import GOALS, Line, goal_table
+from _report import Table
 from scipy.integrate import solve_ivp
 
 import flowtheory as ft
@@ -171,6 +172,29 @@ def by_torch(
 
     yield "torchdiffeq dopri5", solve
     yield "torch gradient descent 1e-2", descent
+    yield "torch gradient descent 1e-3", lambda: descent(1e-3)
+
+
+def by_descent(
+    eta: float, x: np.ndarray, y: np.ndarray, params: TwoLayer, eps: float, level: float
+) -> Timed:
+    """Gradient descent as one compiled loop; its time is that of the crossing on the chord."""
+
+    @jax.jit
+    def descend(begin: Any) -> Any:
+        def step(carry: Any) -> Any:
+            p, k, now, _ = carry
+            slope = jax.grad(network_loss)(p, x, y)
+            p = jax.tree.map(lambda a, g: a - eta * g, p, slope)
+            return p, k + 1, network_loss(p, x, y), now
+
+        start = (begin, 0, network_loss(begin, x, y), jnp.inf)
+        _, k, now, before = jax.lax.while_loop(lambda c: c[2] >= level, step, start)
+        return eta * (k - (level - now) / (before - now))
+
+    begin = {"W": eps * np.asarray(params.W), "v": eps * np.asarray(params.v)}
+    compiled = descend.lower(begin).compile()
+    return lambda: float(compiled(begin))
 
 
 def peers(
@@ -184,6 +208,8 @@ def peers(
         options = {"method": method, "rtol": RTOL, "atol": RTOL * eps}
         yield f"scipy {method}", lambda options=options: by_scipy(*case, **options)
     if eps > 1e-200:
+        yield "jax gradient descent 1e-2", by_descent(1e-2, *case)
+        yield "jax gradient descent 1e-3", by_descent(1e-3, *case)
         yield from by_torch(*case)
 
 
@@ -197,51 +223,87 @@ def clocked(function: Callable[[], Any], repeats: int) -> tuple[float, Any, floa
     return median(seconds[1:] or seconds), result, seconds[0]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="The first descent, compressed and plain.")
-    parser.add_argument("--eps", type=float, default=1e-6)
-    parser.add_argument("--width", type=int, default=1000)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    x, y, params = problem(options.width)
-    log_eps = math.log(options.eps)
-    seconds, run, first = clocked(lambda: ours(x, y, params, log_eps), 5 * options.repeats)
+def compared(eps: float, width: int, repeats: int, only: str = "") -> dict[str, Any]:
+    """Ours and the peers whose name starts with `only`, with errors of the time."""
+    x, y, params = problem(width)
+    log_eps = math.log(eps)
+    seconds, run, first = clocked(lambda: ours(x, y, params, log_eps), 5 * repeats)
     level = run.loss if run.outcome.ok else math.nan
-    lines: dict[str, dict[str, Any]] = {}
+    rows: dict[str, dict[str, Any]] = {}
     with ft.float64():
         # At the loss that ours stopped at, which is the level to roundoff.
-        tight = {"method": "DOP853", "rtol": 1e-13, "atol": 1e-13 * options.eps}
-        exact = by_scipy(x, y, params, options.eps, level, **tight)
-        for name, solve in peers(x, y, params, options.eps, level):
-            peer, found, compiled = clocked(solve, options.repeats)
-            error = abs(found / exact - 1)
-            lines[name] = {"seconds": peer, "first_s": compiled, "error": error}
-    again, run, _ = clocked(lambda: ours(x, y, params, log_eps), 5 * options.repeats)
-    seconds = (seconds + again) / 2
-    result = {
-        "eps": options.eps,
-        "width": options.width,
+        tight = {"method": "DOP853", "rtol": 1e-13, "atol": 1e-13 * eps}
+        exact = by_scipy(x, y, params, eps, level, **tight)
+        for name, solve in peers(x, y, params, eps, level):
+            if name.startswith(only):
+                # Descent is compiled ahead, and slow: once.
+                slow = "descent" in name or only
+                peer, found, compiled = clocked(solve, 0 if slow else repeats)
+                rows[name] = {"s": peer, "first_s": compiled, "error": abs(found / exact - 1)}
+                print(f"{name:<30} {peer:9.5f} s  error {rows[name]['error']:.1e}", flush=True)
+    again, run, _ = clocked(lambda: ours(x, y, params, log_eps), 5 * repeats)
+    mean = (seconds + again) / 2
+    error = abs(run.time / exact - 1)
+    print(f"{'ours, ' + run.method:<30} {mean:9.5f} s  error {error:.1e}", flush=True)
+    return {
+        "eps": eps,
+        "width": width,
         "time": exact,
-        "seconds": seconds,
+        "s": mean,
         "first_s": first,
-        "error": abs(run.time / exact - 1),
+        "error": error,
         "error_estimate": run.error / run.time,
         "method": run.method,
         "nodes": len(run.theta),
         "steps": sum(run.steps),
-        "peers": {
-            name: {**line, "ratio": line["seconds"] / seconds} for name, line in lines.items()
-        },
+        "peers": rows,
     }
-    print(f"{'ours, ' + run.method:<30} {seconds:9.5f} s  error {result['error']:.1e}")
-    for name, line in result["peers"].items():
-        print(
-            f"{name:<30} {line['seconds']:9.5f} s  error {line['error']:.1e}"
-            f"  ratio {line['ratio']:.0f}"
-        )
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+def goal_lines(problem: str, result: dict[str, Any]) -> list[Line]:
+    limit = (
+        f"{result['steps']} steps of {result['nodes']} nodes: dispatch of single small operations, "
+        "not their arithmetic; the linearisation and the nodes come once"
+    )
+    return [
+        Line(problem, peer, result["s"], row["s"], result["error"], row["error"], limit)
+        for peer, row in result["peers"].items()
+        if (problem, peer) in GOALS
+    ]
+
+
+def rows_of(result: dict[str, Any]) -> list[tuple]:
+    """Ours and each peer: seconds, first run, error, ratio."""
+    ours = (f"ours, {result['method']}", *(result[key] for key in ("s", "first_s", "error")), 1.0)
+    rest = [
+        (name, row["s"], row["first_s"], row["error"], row["s"] / result["s"])
+        for name, row in result["peers"].items()
+    ]
+    return [ours, *rest]
+
+
+def main() -> None:
+    parser = _report.arguments("The first descent, compressed and plain.")
+    parser.add_argument("--eps", type=float, default=1e-6)
+    parser.add_argument("--width", type=int, default=1000)
+    parser.add_argument("--repeats", type=int, default=5)
+    options = parser.parse_args()
+    if options.quick:
+        options.width, options.repeats = 30, 1
+    result = compared(options.eps, options.width, options.repeats)
+    tiny = compared(1e-300, options.width, options.repeats, "scipy DOP853")
+    columns = ("method", "s", "first s", "error", "ratio")
+    keys = ("eps", "width", "time", "error_estimate", "nodes", "steps")
+    about = Table("Our run", ("eps", "m", "time", "error estimate", "nodes", "steps"),
+                  [tuple(case[key] for key in keys) for case in (result, tiny)])  # fmt: skip
+    goals = goal_lines("P1", result) + goal_lines("P1 at eps 1e-300", tiny)
+    tables = [
+        goal_table(goals),
+        Table(f"eps = {options.eps:g}", columns, rows_of(result)),
+        Table("eps = 1e-300", columns, rows_of(tiny)),
+        about,
+    ]
+    _report.write(options.json, __doc__, tables, quick=options.quick)
 
 
 if __name__ == "__main__":

@@ -3,17 +3,19 @@
     uv run python scripts/generate_docs.py [PATH ...]
 
 writes docs/cli.md, docs/outcomes.md, docs/api/*.md, the table of laws in README.md and
-docs/laws/index.md and the reference of a run's file in docs/runs.md, or those of them whose path
-begins with a PATH. tests/test_docs.py fails while any of them is stale.
+docs/laws/index.md, the reference of a run's file in docs/runs.md and docs/benchmarks.md from the
+results that lie in benchmarks/results/, or those of them whose path begins with a PATH.
+tests/test_docs.py fails while any of them is stale.
 """
 
 from __future__ import annotations
 
 import ast
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from flowtheory.laws.record import Law, Statement
@@ -123,11 +125,80 @@ def run_page() -> str:
     return filled(ROOT / "docs/runs.md", "keys", reference())
 
 
+def benchmarks_page() -> str:
+    """The stored results of the benchmarks, those against the goals first."""
+    paths = sorted((ROOT / "benchmarks" / "results").glob("*.json"))
+    results = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in paths}
+    goals = [
+        table for result in results.values() for table in result["tables"] if _has_goals(table)
+    ]
+    parts = [f"{NOTICE}\n# Benchmarks", BENCHMARKS]
+    if goals:
+        rows = [row for table in goals for row in table["rows"]]
+        trials = [name for name, result in results.items() if result["quick"]]
+        parts += ["## Against the goals"]
+        if trials:
+            parts.append(f"**Trials with tiny sizes, of no meaning: {', '.join(trials)}.**")
+        parts.append(_table(goals[0]["columns"], sorted(rows, key=_line)))
+    parts += [_benchmark(name, result) for name, result in results.items()]
+    return "\n\n".join(parts) + "\n"
+
+
+BENCHMARKS = """Ours and what people use, in turn in one process, with the error beside each time. \
+Ratios of one run count; absolute times are those of the machine. `python benchmarks/all.py` \
+measures anew, `python scripts/generate_docs.py docs/benchmarks.md` writes this page from \
+`benchmarks/results/`. A ratio is the peer's time over ours, errors are relative errors of the \
+answer; the prototype's ratio and the goal are those the project set out with. A peer that was \
+stopped counts with the time it was given: its ratio is a lower bound. Gradient descent on P4 is \
+extrapolated by its number of steps."""
+
+
+def _line(row: list[Any]) -> str:
+    return row[0]
+
+
+def _has_goals(table: dict[str, Any]) -> bool:
+    return {"prototype", "goal"} <= set(table["columns"])
+
+
+def _benchmark(name: str, result: dict[str, Any]) -> str:
+    """One result: what was asked, where and when, and its tables."""
+    made = ", ".join(
+        f"{value} cores" if key == "cpu_count" else f"{key} {value}"
+        for key, value in result["machine"].items()
+    )
+    parts = [
+        f"## {name}: {result['question']}",
+        f"`{result['command']}`, {result['date']}: {made}.",
+    ]
+    if result["quick"]:
+        parts.append("**A trial with tiny sizes: it shows that the script works, nothing else.**")
+    parts.append(result["text"])
+    for table in result["tables"]:
+        if not _has_goals(table):
+            parts += [f"### {name}: {table['title']}", table["text"]]
+            parts.append(_table(table["columns"], table["rows"]))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _table(columns: list[str], rows: list[list[Any]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(map(_entry, line))} |" for line in lines)
+
+
+def _entry(value: Any) -> str:
+    """Three digits; what was not measured is left empty."""
+    if value is None:
+        return ""
+    return f"{value:.3g}" if isinstance(value, float) else str(value).replace("|", r"\|")
+
+
 def pages() -> dict[str, Callable[[], str]]:
     """How each generated page is made, by its path from the root of the repository."""
     made: dict[str, Callable[[], str]] = {
         "docs/cli.md": cli_page,
         "docs/outcomes.md": outcomes_page,
+        "docs/benchmarks.md": benchmarks_page,
         "docs/runs.md": run_page,
         "README.md": lambda: filled(ROOT / "README.md", "laws", law_table("")),
         "docs/laws/index.md": lambda: filled(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
 
+from flowtheory.cli.cache import use_compilation_cache
 from flowtheory.cli.conserve import conserve
 from flowtheory.cli.derive import derive
 from flowtheory.cli.flow import flow
@@ -52,4 +54,5 @@ def _options(
 
 def main() -> None:
     """Run the command line."""
+    use_compilation_cache(os.environ)
     app()
