@@ -23,6 +23,7 @@ from flowtheory.engine.plateaus import HandOvers, Lanes, energies, hand_overs
 from flowtheory.errors import DataError, FlowtheoryError, ParameterError
 from flowtheory.flow import ensemble
 from flowtheory.flow.descend import DEFAULT as SETTINGS
+from flowtheory.flow.settings import Settings
 from flowtheory.flow.smooth import Functions, descent
 from flowtheory.flow.until import NEVER, Until
 from flowtheory.outcome import Outcome
@@ -198,6 +199,7 @@ def solve_many(
     problems = _checked(problems, nonfinite)
     _require_levels(until)
     ends = _ends(t_end, len(problems), until)
+    Settings(rtol=rtol, max_steps=max_steps)  # what it refuses is refused before anything runs
     loop = {"max_steps": max_steps, "chunk": chunk, "threads": threads}
     buckets = _buckets(problems)
     found = [
