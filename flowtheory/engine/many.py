@@ -361,14 +361,20 @@ def _in_order(found: list[Ensemble], lanes: Int[np.ndarray, " lanes"]) -> Ensemb
     def arrays(name: str) -> np.ndarray:
         return np.concatenate([getattr(one, name) for one in found])[back]
 
-    def lists(name: str) -> tuple[Any, ...]:
+    def lists(name: str) -> Any:
         values = [value for one in found for value in getattr(one, name)]
         return tuple(values[i] for i in back)
 
-    numbers = ("times", "errors", "losses", "hand_overs", "steps", "evaluations")
     return Ensemble(
-        **{name: arrays(name) for name in numbers},
-        **{name: lists(name) for name in ("outcomes", "params", "methods")},
+        times=arrays("times"),
+        errors=arrays("errors"),
+        outcomes=lists("outcomes"),
+        losses=arrays("losses"),
+        params=lists("params"),
+        hand_overs=arrays("hand_overs"),
+        methods=lists("methods"),
+        steps=arrays("steps"),
+        evaluations=arrays("evaluations"),
         buckets=len(found),
     )
 
