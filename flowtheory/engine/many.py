@@ -11,16 +11,26 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 
+from flowtheory.engine.admit import (
+    Params,
+    PerLane,
+    Problems,
+    checked,
+    described,
+    ends_of,
+    kind_of,
+    require_levels,
+)
 from flowtheory.engine.plateau import Lead, hand_over, lead
 from flowtheory.engine.plateaus import HandOvers, Lanes, energies, hand_overs
-from flowtheory.errors import DataError, FlowtheoryError, ParameterError
+from flowtheory.errors import DataError
 from flowtheory.flow import ensemble
 from flowtheory.flow.descend import DEFAULT as SETTINGS
 from flowtheory.flow.settings import Settings
@@ -30,18 +40,11 @@ from flowtheory.outcome import Outcome
 from flowtheory.precision import float64
 from flowtheory.symbolic.network import Network
 
-if TYPE_CHECKING:
-    from flowtheory.engine.gradient_flow import GradientFlow
-
 MAX_STEPS = 20_000
 """Attempted steps of a lane; a level that is never reached ends here."""
 
 _BEFORE = 0.999  # of the time to the end: how far a closed form may go
 _BLOCK = 1 << 20  # parameters that are carried through a plateau together
-
-Params = Any
-Problems = Sequence[tuple["GradientFlow", Params]]
-PerLane = Float[np.ndarray, " lanes"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,10 +91,10 @@ class Ensemble:
         Raises:
             DataError: the lanes differ in shape.
         """
-        described = {_described(params) for params in self.params}
-        if len(described) > 1:
+        shapes = {described(params) for params in self.params}
+        if len(shapes) > 1:
             raise DataError(
-                f"the lanes have {len(described)} different shapes",
+                f"the lanes have {len(shapes)} different shapes",
                 expected="parameters of one shape",
                 fix="use ensemble.params, a tuple with one entry a lane",
             )
@@ -196,9 +199,9 @@ def solve_many(
         ParameterError: a network with kinks, an event that is no level of the loss, or times and
             tolerances that make no sense.
     """
-    problems = _checked(problems, nonfinite)
-    _require_levels(until)
-    ends = _ends(t_end, len(problems), until)
+    problems = checked(problems, nonfinite)
+    require_levels(until)
+    ends = ends_of(t_end, len(problems), until)
     Settings(rtol=rtol, max_steps=max_steps)  # what it refuses is refused before anything runs
     loop = {"max_steps": max_steps, "chunk": chunk, "threads": threads}
     buckets = _buckets(problems)
@@ -321,19 +324,19 @@ def _energies(lanes: Lanes) -> PerLane:
     count = len(jax.tree.leaves(lanes.params)[0])
     taken = _taken(lanes, _padded(np.arange(count)))
     with float64():
-        return np.asarray(energies(*taken[:1], taken.shared, taken.params, taken.data))[:count]
+        return np.asarray(energies(taken.functions, taken.shared, taken.params, taken.data))[:count]
 
 
 def _targets(lanes: Lanes, until: Until) -> PerLane:
     """The loss at which each lane stops: the largest of those asked for."""
-    plateau = 1.0
+    plateau = np.zeros(len(jax.tree.leaves(lanes.params)[0]))
     if any(event.of_plateau for event in until.events):
         plateau = _energies(lanes._replace(params=jax.tree.map(np.zeros_like, lanes.params)))
-    count = len(jax.tree.leaves(lanes.params)[0])
     levels = [
-        event.level * (plateau if event.of_plateau else np.ones(count)) for event in until.events
+        event.level * (plateau if event.of_plateau else np.ones_like(plateau))
+        for event in until.events
     ]
-    return np.max(levels, axis=0)
+    return np.max(np.stack(levels), axis=0)
 
 
 @lru_cache(maxsize=64)
@@ -350,7 +353,7 @@ def _buckets(problems: Problems) -> list[Int[np.ndarray, " k"]]:
     """Lanes with functions and shapes in common."""
     found: dict[Any, list[int]] = {}
     for i, (flow, params) in enumerate(problems):
-        found.setdefault(_kind(flow, params), []).append(i)
+        found.setdefault(kind_of(flow, params), []).append(i)
     return [np.array(members) for members in found.values()]
 
 
@@ -377,103 +380,3 @@ def _in_order(found: list[Ensemble], lanes: Int[np.ndarray, " lanes"]) -> Ensemb
         evaluations=arrays("evaluations"),
         buckets=len(found),
     )
-
-
-def _described(params: Params) -> Any:
-    leaves, tree = jax.tree.flatten(params)
-    return tree, tuple(np.shape(a) for a in leaves)
-
-
-def _kind(flow: GradientFlow, params: Params) -> Any:
-    return flow._smooth.functions, _described(params), _described(dict(flow.data))
-
-
-def _checked(problems: Problems, nonfinite: str) -> Problems:
-    """The problems with float64 starts that fit their flows; no lane runs before all are."""
-    if nonfinite not in ("refuse", "mark"):
-        raise ParameterError(
-            f"nonfinite is {nonfinite!r}", expected="'refuse' or 'mark'", fix="nonfinite='mark'"
-        )
-    if len(problems) == 0:
-        raise DataError(
-            "there are no problems", expected="pairs (flow, params)", fix="give at least one"
-        )
-    known: set[Any] = set()
-    found = []
-    for i, problem in enumerate(problems):
-        try:
-            flow, params = _pair(problem)
-            found.append((flow, _start(flow, params, nonfinite == "mark", known)))
-        except FlowtheoryError as error:
-            raise type(error)(
-                f"lane {i}: {error.wrong}", expected=error.expected, fix=error.fix, more=error.more
-            ) from error
-    return found
-
-
-def _pair(problem: Any) -> tuple[GradientFlow, Params]:
-    from flowtheory.engine.gradient_flow import GradientFlow
-
-    if not (
-        isinstance(problem, tuple) and len(problem) == 2 and isinstance(problem[0], GradientFlow)
-    ):
-        raise DataError(
-            f"the problem is a {type(problem).__name__}",
-            expected="a pair (flow, params)",
-            fix="[(flow, flow.init(scale=1e-6, seed=s)) for s in range(10)]",
-        )
-    if isinstance(problem[0].network, Network) and problem[0].network.surfaces:
-        raise ParameterError(
-            f"the kinks of a {problem[0].network.name} are not located in an ensemble",
-            expected="a smooth network",
-            fix="flow.solve(params, until=...) for each of these",
-        )
-    return problem
-
-
-def _start(flow: GradientFlow, params: Params, mark: bool, known: set[Any]) -> Params:
-    """A start as float64 arrays; in full only the first of its shapes is checked."""
-    leaves = jax.tree.leaves(params)
-    if not all(isinstance(a, np.ndarray) and a.dtype == np.float64 for a in leaves):
-        try:
-            params = jax.tree.map(lambda a: np.asarray(a, dtype=np.float64), params)
-        except (TypeError, ValueError):
-            return flow._checked(params)
-        leaves = jax.tree.leaves(params)
-    finite = all(np.isfinite(a).all() for a in leaves)
-    kind = _kind(flow, params)
-    if kind in known and (finite or mark):
-        return params
-    if mark and not finite:
-        flow._checked(jax.tree.map(lambda a: np.where(np.isfinite(a), a, 1.0), params))
-    else:
-        params = flow._checked(params)
-    known.add(kind)
-    return params
-
-
-def _require_levels(until: Until) -> None:
-    other = [event.name for event in until.events if not event.falling]
-    if other or until.classified:
-        raise ParameterError(
-            f"until is {', '.join(other) or 'a classification'}",
-            expected="a level of the loss, or a final time",
-            fix="ft.loss_below(...), ft.plateau_left(...), or flow.solve for other events",
-        )
-
-
-def _ends(t_end: Any, lanes: int, until: Until) -> PerLane:
-    ends = np.asarray(t_end, dtype=np.float64)
-    if ends.ndim > 1 or (ends.ndim == 1 and len(ends) != lanes):
-        raise ParameterError(
-            f"t_end has shape {ends.shape} and there are {lanes} lanes",
-            expected="one number, or one a lane",
-            fix=f"an array of shape ({lanes},)",
-        )
-    if not (ends > 0).all() or (np.isinf(ends).any() and not until.events):
-        raise ParameterError(
-            f"t_end is {t_end!r}",
-            expected="times > 0, finite unless until=... ends the lanes",
-            fix="t_end=100.0, or until=ft.plateau_left(0.2)",
-        )
-    return np.broadcast_to(ends, lanes).copy()

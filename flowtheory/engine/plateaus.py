@@ -59,6 +59,8 @@ class HandOvers(NamedTuple):
 
 
 class _Found(NamedTuple):
+    """Hand-overs in the making; of lanes that are not good the rest means nothing."""
+
     good: Bool[np.ndarray, " lanes"]
     times: PerLane
     flat: Float[np.ndarray, "lanes N"]
