@@ -8,6 +8,8 @@ from flowtheory.precision import float64 as float64
 
 if TYPE_CHECKING:
     from flowtheory.engine.gradient_flow import GradientFlow as GradientFlow
+    from flowtheory.engine.many import Ensemble as Ensemble
+    from flowtheory.engine.many import solve_many as solve_many
     from flowtheory.engine.run import Run as Run
     from flowtheory.flow.until import event as event
     from flowtheory.flow.until import loss_below as loss_below
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 # SymPy and JAX are loaded when they are first needed: the command line must answer at once.
 _LAZY = {
     "GradientFlow": ("flowtheory.engine.gradient_flow", "GradientFlow"),
+    "Ensemble": ("flowtheory.engine.many", "Ensemble"),
     "Run": ("flowtheory.engine.run", "Run"),
     "event": ("flowtheory.flow.until", "event"),
     "loss_below": ("flowtheory.flow.until", "loss_below"),
@@ -32,6 +35,7 @@ _LAZY = {
     "plateau_left": ("flowtheory.flow.until", "plateau_left"),
     "LoweredFlow": ("flowtheory.lower.leading", "LoweredFlow"),
     "effective_flow": ("flowtheory.lower.leading", "effective_flow_at"),
+    "solve_many": ("flowtheory.engine.many", "solve_many"),
     "vector_field": ("flowtheory.lower.leading", "vector_field"),
     "fully_connected": ("flowtheory.symbolic.networks.fully_connected", "fully_connected"),
     "network": ("flowtheory.symbolic.networks.registry", "find_network"),

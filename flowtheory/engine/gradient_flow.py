@@ -22,6 +22,7 @@ from flowtheory.engine.checkpoint import EVERY, Checkpoint, read_asked
 from flowtheory.engine.condensed import condenses, saddle, solve_condensed
 from flowtheory.engine.join import joined, may_skip
 from flowtheory.engine.kinked import Wanted, is_located, kinked_flow, solve_kinked
+from flowtheory.engine.many import Ensemble, solve_many
 from flowtheory.engine.observables import DEFAULT, observe, split
 from flowtheory.engine.plateau import SMALL, HandOver, hand_over, largest_entry, lead
 from flowtheory.engine.run import Run
@@ -258,6 +259,15 @@ class GradientFlow:
         if ahead is not None:
             run = joined(self._smooth, saved, params, t_start, ahead, run)
         return Run.of(run, self._about())
+
+    def solve_many(self, starts: Iterable[Params], **options: Any) -> Ensemble:
+        """Integrate from many starts, which may differ in width; see `flowtheory.solve_many`.
+
+        Args:
+            starts: parameters, as `init` makes them.
+            **options: of `flowtheory.solve_many`: `t_end`, `until`, `rtol`, ...
+        """
+        return solve_many([(self, params) for params in starts], **options)
 
     def _kinked(self, saved: Any, params: Params, wanted: Wanted, watch: Until) -> Integrated:
         """A run of a network whose kinks are located."""

@@ -39,10 +39,10 @@ from flowtheory.symbolic.network import Network
 SMALL = 1e-4
 """Starts with an entry above this are integrated from the beginning."""
 
-_PROBE = 1e-3
-_SHARE = 0.05  # of the tolerance
-_WORTH = math.log(3.0)
-_TRIES = 4
+PROBE = 1e-3
+SHARE = 0.05  # of the tolerance
+WORTH = math.log(3.0)
+TRIES = 4
 ROUNDOFF = 1e-15
 
 
@@ -150,7 +150,7 @@ def hand_over(
         return None
     given = lead.prepare(**flow.data)
     carry = _linear if lead.degree == 2 else _homogeneous
-    return carry(lead, flow, params, given, _SHARE * rtol, horizon)
+    return carry(lead, flow, params, given, SHARE * rtol, horizon)
 
 
 def _linear(
@@ -242,9 +242,9 @@ def _search(
     rate: Callable[[Any], float],
 ) -> _Found | None:
     """The largest scale with a defect below `share`, from its power law; None if not worth it."""
-    level = math.log(_PROBE)
-    for _ in range(_TRIES):
-        if level - log_start < _WORTH:
+    level = math.log(PROBE)
+    for _ in range(TRIES):
+        if level - log_start < WORTH:
             return None
         time, params = state(level)
         if params is None:

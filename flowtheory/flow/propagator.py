@@ -17,8 +17,11 @@ from jaxtyping import Float
 
 Vector = Float[np.ndarray, " N"]
 
-_CLOSED = 1e-13
+CLOSED = 1e-13
+"""What a product may leave of a space that is called closed, relative to the largest product."""
+
 _GROWING = 1e-3  # of the leading rate: slower modes are not waited for
+
 LONGEST = 64
 """Products after which a space that has not closed is given up."""
 
@@ -49,7 +52,7 @@ class Propagator:
     @property
     def closed(self) -> bool:
         """Whether the space is invariant, up to roundoff."""
-        return self.left <= _CLOSED
+        return self.left <= CLOSED
 
     def _weights(self, t: float) -> tuple[Float[np.ndarray, " K"], float]:
         """Weights of the basis at time t, over the exponential of the second number."""
@@ -127,7 +130,7 @@ def propagator(product: Callable[[Vector], Vector], start: Vector) -> Propagator
         for _ in range(2):
             image = image - known @ (known.T @ image)
         left = float(np.linalg.norm(image))
-        if left <= _CLOSED * scale:
+        if left <= CLOSED * scale:
             break
         beside.append(left)
         basis.append(image / left)

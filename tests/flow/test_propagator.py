@@ -10,6 +10,7 @@ import pytest
 from scipy.linalg import expm
 
 from flowtheory.flow.propagator import LONGEST, propagator
+from flowtheory.flow.propagators import propagators
 
 
 def symmetric(n: int, rank: int, seed: int) -> np.ndarray:
@@ -67,3 +68,25 @@ def test_a_mode_below_roundoff_is_seen() -> None:
     found = propagator(lambda v: v * np.array([1.0, 0.5]), np.array([1.0, 1.0]))
     assert found.dormant(60.0) == pytest.approx(math.exp(-30.0), rel=1e-12)
     assert propagator(lambda v: v * np.array([1.0, -0.5]), np.ones(2)).dormant(60.0) == 1.0
+
+
+def test_many_at_once_are_each_as_alone() -> None:
+    # Spaces that close after different counts, one that never grows, one below every square.
+    n = 12
+    matrices = [symmetric(n, 5, 1), symmetric(n, 1, 2), -np.eye(n), symmetric(n, 3, 3)]
+    starts = np.random.default_rng(0).standard_normal((4, n))
+    starts *= np.array([1.0, 1e-12, 1.0, 1e-300])[:, None]
+    found = propagators(
+        lambda v: np.stack([M @ a for M, a in zip(matrices, v, strict=True)]), starts
+    )
+    assert found.closed.all()
+    levels = found.log_sizes + 5.0
+    t, at = found.time_of(levels), found.at(np.array([0.3, 4.0, 0.5, 1.0]))
+    for i, (M, t_i) in enumerate(zip(matrices, (0.3, 4.0, 0.5, 1.0), strict=True)):
+        alone = propagator(lambda v, M=M: M @ v, starts[i])
+        np.testing.assert_allclose(at[i], expm(t_i * M) @ starts[i], rtol=1e-11)
+        if alone.rate > 0:
+            assert found.rate[i] == pytest.approx(alone.rate, rel=1e-13)
+            assert t[i] == pytest.approx(alone.time_of(levels[i]), rel=1e-13)
+        else:
+            assert t[i] == np.inf
