@@ -20,6 +20,15 @@ from flowtheory.clock import Clock, Reduction
 from flowtheory.engine.asked import Asked, identity
 from flowtheory.engine.checkpoint import EVERY, Checkpoint, read_asked
 from flowtheory.engine.condensed import condenses, saddle, solve_condensed
+from flowtheory.engine.given import (
+    require_function,
+    require_known,
+    require_no_file,
+    require_numbers,
+    require_widths,
+    scales_of,
+    widths_of,
+)
 from flowtheory.engine.join import joined, may_skip
 from flowtheory.engine.kinked import Wanted, is_located, kinked_flow, solve_kinked
 from flowtheory.engine.many import Ensemble, solve_many
@@ -100,12 +109,12 @@ class GradientFlow:
         reduction = reduction or found.reduction
         arrays = {name: as_float64(value, name) for name, value in data.items()}
         if isinstance(network, Network):
-            _require_numbers(network)
-            _require_known(network, arrays)
+            require_numbers(network)
+            require_known(network, arrays)
             functions = smooth_functions(network, found, reduction)
             parameter_shapes(network, arrays, dict.fromkeys(free_widths(network), 1))
         else:
-            _require_function(network, arrays)
+            require_function(network, arrays)
             functions = function_flow(network, found, reduction, arrays["y"].ndim > 1)
         smooth = SmoothFlow(functions, arrays, loss_clock(found, reduction))
         for name, value in (
@@ -141,11 +150,11 @@ class GradientFlow:
             )
         names = free_widths(self.network)
         widths = dict(width) if isinstance(width, Mapping) else dict.fromkeys(names, width)
-        _require_widths(widths)
+        require_widths(widths)
         shapes = parameter_shapes(
             self.network, self.data, {**dict.fromkeys(names, WIDTH), **widths}
         )
-        scales = _scales(scale, tuple(shapes))
+        scales = scales_of(scale, tuple(shapes))
         rng = np.random.default_rng(seed)
         return {name: scales[name] * rng.standard_normal(shape) for name, shape in shapes.items()}
 
@@ -219,19 +228,14 @@ class GradientFlow:
         settings = replace(settings or SETTINGS, rtol=rtol, atol=atol)
         saved = observe(self._smooth.functions, names, own)
         if isinstance(self.network, Network) and self.network.surfaces:
-            _require_no_file(checkpoint)
-            if not is_located(self.network):
-                task = Task(self._smooth, t_end, until, watch, times, saved, log_time, settings)
-                marched = march_through(task, params, t_start, progress=progress)
-                return Run.of(marched, self._about())
-            level = self._smooth.plateau(params)
-            stop = Until(tuple(e.resolved(level) for e in until.events), until.classified)
-            wanted = Wanted(t_end, t_start, stop, times, rtol, estimate, log_time, skip, progress)
-            return Run.of(self._kinked(saved, params, wanted, watch), self._about())
+            require_no_file(checkpoint)
+            task = Task(self._smooth, t_end, until, watch, times, saved, log_time, settings)
+            run = self._through_kinks(task, params, t_start, estimate, skip, progress)
+            return Run.of(run, self._about())
         if save is None and skip and t_start == 0 and watch == NEVER and not log_time:
             found = self._condensed(params, t_end, until, rtol)
             if found is not None:
-                _require_no_file(checkpoint)
+                require_no_file(checkpoint)
                 return Run.of(found, self._about())
         asked = Asked(
             params, t_start, t_end, until, watch, times, own or names, log_time, estimate, settings
@@ -269,17 +273,36 @@ class GradientFlow:
         """
         return solve_many([(self, params) for params in starts], **options)
 
-    def _kinked(self, saved: Any, params: Params, wanted: Wanted, watch: Until) -> Integrated:
-        """A run of a network whose kinks are located."""
+    def _through_kinks(
+        self,
+        task: Task,
+        params: Params,
+        t_start: float,
+        estimate: bool,
+        skip: bool,
+        progress: Progress | None,
+    ) -> Integrated:
+        """A run of a network with kinks: located where that can be, else stepped through."""
         assert isinstance(self.network, Network)
-        if watch.events:
-            raise ParameterError(
-                "events are watched on a network with kinks",
-                expected="levels of the loss in until=...",
-                fix="leave watch out",
-            )
+        if not is_located(self.network):
+            return march_through(task, params, t_start, progress=progress)
+        level, (until, watch) = self._smooth.plateau(params), task[2:4]
+        stop = Until(tuple(e.resolved(level) for e in until.events), until.classified)
+        wanted = Wanted(
+            task.t_end,
+            t_start,
+            stop,
+            watch,
+            task.times,
+            task.settings.rtol,
+            estimate,
+            task.log_time,
+            skip,
+            progress,
+        )
         flow = kinked_flow(self.network, self.loss, self.clock.reduction, self.data)
-        return solve_kinked(flow, self._smooth.functions, saved, params, wanted)
+        assert task.observe is not None
+        return solve_kinked(flow, self._smooth.functions, task.observe, params, wanted)
 
     def _condensed(
         self, params: Params, t_end: float, until: Until, rtol: float
@@ -368,7 +391,7 @@ class GradientFlow:
         if path is None:
             return None
         if not isinstance(self.network, Network):
-            _require_no_file(path)
+            require_no_file(path)
         assert isinstance(self.network, Network)
         known = identity(self.network, self.loss, self.clock.reduction, self.data, asked)
         return Checkpoint(path, every, asked, known)
@@ -394,7 +417,7 @@ class GradientFlow:
                 fix="start from flow.init(scale=..., seed=...)",
             )
         arrays = {name: as_float64(params[name], name) for name in names}
-        widths = _widths(self.network, arrays)
+        widths = widths_of(self.network, arrays)
         for name, shape in parameter_shapes(self.network, self.data, widths).items():
             if arrays[name].shape != shape:
                 raise DataError(
@@ -403,93 +426,3 @@ class GradientFlow:
                     fix="start from flow.init(scale=..., seed=..., width=...)",
                 )
         return arrays
-
-
-def _widths(network: Network, arrays: Params) -> dict[str, int]:
-    """The widths that parameter arrays have, by name of the size."""
-    free = free_widths(network)
-    found: dict[str, int] = {}
-    for entry in network.parameters:
-        extents, array = tuple(map(str, entry.base.shape)), arrays[str(entry.base)]
-        if len(extents) != array.ndim:
-            raise DataError(
-                f"{entry.base} has shape {array.shape}",
-                expected=f"an array of shape ({', '.join(extents)})",
-                fix="start from flow.init(scale=..., seed=..., width=...)",
-            )
-        for extent, length in zip(extents, array.shape, strict=True):
-            if extent in free:
-                found.setdefault(extent, length)
-    return found
-
-
-def _scales(scale: float | Mapping[str, float], names: tuple[str, ...]) -> dict[str, float]:
-    scales = dict(scale) if isinstance(scale, Mapping) else dict.fromkeys(names, float(scale))
-    missing = sorted(set(names) ^ set(scales))
-    if missing:
-        raise ParameterError(
-            f"scales are given for {', '.join(sorted(scales))}",
-            expected=f"one number, or one for each of {', '.join(names)}",
-            fix="scale=1e-6",
-        )
-    for name, value in scales.items():
-        if not (math.isfinite(value) and value > 0):
-            raise ParameterError(
-                f"the scale of {name} is {value!r}",
-                expected="a finite number > 0",
-                fix="zero is a stationary point of the flow: scale=1e-6, down to 1e-300",
-            )
-    return scales
-
-
-def _require_widths(widths: Mapping[str, int]) -> None:
-    for name, value in widths.items():
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-            raise ParameterError(
-                f"the width {name} is {value!r}", expected="an integer >= 1", fix="width=100"
-            )
-
-
-def _require_numbers(network: Network) -> None:
-    if network.symbols:
-        raise ParameterError(
-            f"{network.name} has the symbol {', '.join(map(str, network.symbols))}",
-            expected="a network whose only unknowns are its parameters",
-            fix="give the slope as a number, for example 'leaky_relu(0.1)'",
-        )
-
-
-def _require_no_file(checkpoint: str | Path | None) -> None:
-    if checkpoint is not None:
-        raise ParameterError(
-            "this run cannot be written down on its way",
-            expected="a smooth network of the symbolic layer, with its rows saved",
-            fix="leave checkpoint out, and save the run at its end",
-        )
-
-
-def _require_function(network: Any, arrays: Mapping[str, np.ndarray]) -> None:
-    if not callable(network):
-        raise ParameterError(
-            f"the network is {network!r}",
-            expected="a network such as ft.fully_connected(2, 'tanh'), or a JAX function",
-            fix="ft.network('fully-connected', layers=2, activation='tanh')",
-        )
-    if set(arrays) != {"x", "y"} or len(arrays["x"]) != len(arrays["y"]):
-        shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
-        raise DataError(
-            f"the data are {shapes or 'none'}",
-            expected="x and y with one row a sample",
-            fix="GradientFlow(function, loss, x=x, y=y)",
-        )
-
-
-def _require_known(network: Network, arrays: Mapping[str, np.ndarray]) -> None:
-    known = set(map(str, network.data))
-    unknown = sorted(set(arrays) - known)
-    if unknown:
-        raise DataError(
-            f"the data {', '.join(unknown)} belong to nothing in {network.name}",
-            expected=f"arrays {', '.join(sorted(known))}",
-            fix="check the spelling",
-        )

@@ -61,6 +61,7 @@ class Wanted:
     t_end: float
     t_start: float
     until: Until
+    watch: Until
     times: Float[np.ndarray, " k"] | None
     rtol: float
     estimate: bool
@@ -338,6 +339,12 @@ def _total(all_of_them: list[Statistics]) -> Statistics:
 
 
 def _require(wanted: Wanted) -> None:
+    if wanted.watch.events:
+        raise ParameterError(
+            "events are watched on a network with kinks",
+            expected="levels of the loss in until=...",
+            fix="leave watch out",
+        )
     others = [e.name for e in wanted.until.events if not e.falling]
     if others:
         raise ParameterError(
