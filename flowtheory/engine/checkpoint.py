@@ -20,7 +20,7 @@ import numpy as np
 from flowtheory.engine.asked import Asked, asked_again
 from flowtheory.engine.files import plain, read_file, require_writable, sweep, write_file
 from flowtheory.errors import OutputError, ParameterError
-from flowtheory.flow.position import Frozen, Position
+from flowtheory.flow.position import Frozen, Position, Standing
 from flowtheory.flow.run import Happened, Stage
 from flowtheory.outcome import Outcome
 
@@ -130,7 +130,7 @@ def _arrays(frozen: Frozen) -> dict[str, np.ndarray]:
 
 
 def _said(frozen: Frozen) -> dict[str, Any]:
-    numbers = frozen.position._asdict()
+    numbers, standing = frozen.position._asdict(), frozen.standing
     # The spectral radius is found again.
     for name in ("params", "method", "radius", *_ARRAYS):
         del numbers[name]
@@ -138,14 +138,16 @@ def _said(frozen: Frozen) -> dict[str, Any]:
         "position": {k: v if isinstance(v, int) else plain(v) for k, v in numbers.items()},
         "drift": list(frozen.rows["drift"]),
         "happened": [[e.name, plain(e.time), bool(e.rising)] for e in frozen.happened],
-        "outcome": frozen.outcome.value if frozen.outcome else None,
-        "blow_up_time": plain(frozen.blow_up_time),
-        "due": frozen.due,
-        "looked": frozen.looked,
-        "stretches": frozen.stretches,
-        "stages": [[v if isinstance(v, int | str) else plain(v) for v in s] for s in frozen.stages],
-        "entered": [plain(frozen.entered[0]), frozen.entered[1]],
-        "why": frozen.why,
+        "outcome": standing.outcome.value if standing.outcome else None,
+        "blow_up_time": plain(standing.blow_up_time),
+        "due": standing.due,
+        "looked": standing.looked,
+        "stretches": standing.stretches,
+        "stages": [
+            [v if isinstance(v, int | str) else plain(v) for v in s] for s in standing.stages
+        ],
+        "entered": [plain(standing.entered[0]), standing.entered[1]],
+        "why": standing.why,
         "method": frozen.position.method,
     }
 
@@ -157,11 +159,7 @@ def _unpacked(said: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Froz
     rows: dict[str, Any] = _below("rows/", arrays)
     rows["drift"] = {name: arrays[f"drift/{k}"] for k, name in enumerate(said["drift"])}
     position |= {name: arrays[name] for name in _ARRAYS}
-    return Frozen(
-        Position(**position, params=_below("params/", arrays), method=said["method"]),
-        arrays["times"],
-        rows,
-        tuple(Happened(name, float(t), rising) for name, t, rising in said["happened"]),
+    standing = Standing(
         Outcome(said["outcome"]) if said["outcome"] else None,
         float(said["blow_up_time"]),
         said["due"],
@@ -173,6 +171,13 @@ def _unpacked(said: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Froz
         ),
         (float(said["entered"][0]), said["entered"][1]),
         said["why"],
+    )
+    return Frozen(
+        Position(**position, params=_below("params/", arrays), method=said["method"]),
+        arrays["times"],
+        rows,
+        tuple(Happened(name, float(t), rising) for name, t, rising in said["happened"]),
+        standing,
     )
 
 

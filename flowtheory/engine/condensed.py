@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from flowtheory.engine.plateau import largest_entry
 from flowtheory.flow import Checks, Happened, Run, Stage, Until
 from flowtheory.flow.condensation import Condensed, condense
 from flowtheory.flow.field import Samples
@@ -22,8 +23,10 @@ from flowtheory.flow.neurons import Neurons
 from flowtheory.flow.plateau import Saddle, Start
 from flowtheory.flow.smooth import SmoothFlow
 from flowtheory.flow.trajectory import Statistics
+from flowtheory.flow.until import norm
 from flowtheory.lower.smooth import sample_loss, smooth_functions
 from flowtheory.outcome import Outcome
+from flowtheory.precision import float64
 from flowtheory.symbolic.loss import Loss
 from flowtheory.symbolic.network import Network
 
@@ -69,7 +72,7 @@ def solve_condensed(
         return None
     theta = np.column_stack([params["W"], params["v"]])
     # In units of the largest weight: at 1e-300 the squares of the weights are zero.
-    size = float(np.max(np.abs(theta)))
+    size = largest_entry(params)
     start = Start.of(at, theta / size, math.log(size))
     found = condense(start, events[0].level, end=t_end, rtol=rtol)
     return _run(flow, params, found, events[0].name, rtol)
@@ -79,6 +82,8 @@ def _run(flow: SmoothFlow, params: Any, found: Condensed, name: str, rtol: float
     theta = found.neurons.theta
     end = {"W": theta[:, :-1], "v": theta[:, -1]}
     loss = np.array([flow.energy(params), found.loss])
+    with float64():
+        sizes = np.array([float(norm(params)), float(norm(end))])
     tried = "; ".join(f"{way.method} {way.error:.0e}" for way in found.tried)
     steps = sum(found.steps)
     stages = (
@@ -95,7 +100,7 @@ def _run(flow: SmoothFlow, params: Any, found: Condensed, name: str, rtol: float
     met = found.outcome is Outcome.EVENT
     return Run(
         times=np.array([0.0, found.time]),
-        observables={"loss": loss, "norm": np.array([_norm(params), _norm(end)])},
+        observables={"loss": loss, "norm": sizes},
         params=end,
         outcome=found.outcome,
         events=(Happened(name, found.time, False),) if met else (),
@@ -108,9 +113,3 @@ def _run(flow: SmoothFlow, params: Any, found: Condensed, name: str, rtol: float
         atol=0.0,
         statistics=Statistics(*found.steps, steps * _EVALUATIONS, 1, math.nan),
     )
-
-
-def _norm(params: Any) -> float:
-    largest = max(float(np.max(np.abs(a))) for a in params.values())
-    squares = sum(float(np.sum((a / largest) ** 2)) for a in params.values())
-    return largest * math.sqrt(squares)

@@ -20,6 +20,7 @@ import numpy as np
 from jaxtyping import Float
 
 from flowtheory.engine.join import rows_of
+from flowtheory.engine.plateau import largest_entry
 from flowtheory.errors import ParameterError
 from flowtheory.flow import (
     Checks,
@@ -34,6 +35,7 @@ from flowtheory.flow import (
     solve,
     solve_steps,
 )
+from flowtheory.flow.descend import coarser, count_rises
 from flowtheory.flow.recorder import Progress
 from flowtheory.flow.smooth import Functions
 from flowtheory.flow.trajectory import Statistics, Trajectory
@@ -46,7 +48,6 @@ from flowtheory.symbolic.network import Network
 
 _LONGEST = 1e9
 _FIRST_HORIZON, _FURTHER = 8.0, 2.0
-_COARSER = 10.0
 _RELATIVE = 1e-12
 _ROUNDING = 1e-15  # two runs whose steps are set by the events are equal to the bit
 _ROWS = 24
@@ -97,7 +98,7 @@ def solve_kinked(
     parts, pieces = _rest(flow, _observe(functions, saved, start), start, early, wanted)
     end = parts[-1]
     if wanted.estimate and end.outcome.ok and not end.errors:
-        rtol = min(_COARSER * wanted.rtol, 1e-2)
+        rtol = coarser(wanted.rtol)
         coarse = replace(wanted, rtol=rtol, times=_halves(parts), progress=None)
         again, _ = _rest(flow, _nothing, start, early, coarse)
         error = _difference(end, again[-1])
@@ -117,7 +118,7 @@ def _early(flow: GradientFlow, start: TwoLayer, wanted: Wanted) -> EarlyFlow | N
     """The event-exact start; None where it is not wanted."""
     if not wanted.skip or wanted.t_start > 0 or wanted.log_time or wanted.times is not None:
         return None
-    tolerance, size = max(wanted.rtol, _RELATIVE), _size(start)
+    tolerance, size = max(wanted.rtol, _RELATIVE), largest_entry(start)
     W, v = start.W / size, start.v / size
     horizon = wanted.t_end if math.isfinite(wanted.t_end) else _first_horizon(flow, start)
     while True:
@@ -128,16 +129,11 @@ def _early(flow: GradientFlow, start: TwoLayer, wanted: Wanted) -> EarlyFlow | N
         horizon *= _FURTHER
 
 
-def _size(start: TwoLayer) -> float:
-    """The largest modulus of the weights."""
-    return max(float(np.max(np.abs(a))) for a in start)
-
-
 def _first_horizon(flow: GradientFlow, start: TwoLayer) -> float:
     """A time in which a small start grows to order one, at the largest rate there can be."""
     weight = float(flow.samples.weight)
     rate = weight * float(np.sum(np.linalg.norm(flow.x, axis=1) * np.abs(flow.y)))
-    return (_FIRST_HORIZON + max(0.0, -math.log(_size(start)))) / max(rate, 1e-300)
+    return (_FIRST_HORIZON + max(0.0, -math.log(largest_entry(start)))) / max(rate, 1e-300)
 
 
 def _rest(
@@ -287,8 +283,7 @@ def _joined(
     stages = (Stage(end.method, first, end.t_end, evaluations, 0.0, reasons[0]),)
     met = end.outcome is Outcome.EVENT
     events = tuple(Happened(e.name, end.t_end, False) for e in wanted.until.events if met)
-    loss = columns["loss"]
-    rises = int(np.count_nonzero(np.diff(loss) > _RELATIVE * np.abs(loss[0])))
+    rises = count_rises(columns["loss"])
     return Run(
         times=times,
         observables=columns,
@@ -315,14 +310,14 @@ def _with_start(
     run: Run,
 ) -> Run:
     """`run` with the rows, the stage and the error of the event-exact start before it."""
-    times, size = np.linspace(0.0, early.time, _ROWS, endpoint=False), _size(start)
+    times, size = np.linspace(0.0, early.time, _ROWS, endpoint=False), largest_entry(start)
     scale = {"log_scale": math.log(size)}
     states = early_states(flow, start.W / size, start.v / size, times, **scale)  # type: ignore[arg-type]
     data = {"x": flow.x, "y": flow.y}
     before = rows_of(functions, saved, [{"W": s.W, "v": s.v} for s in states], data)
     rows = {name: np.concatenate([before[name], run[name]]) for name in run.observables}
     force, now = flow.vector_field(early.params), early.params
-    rate = _size(force) / _size(now)
+    rate = largest_entry(force) / largest_entry(now)
     late = early.error / rate if run.outcome is Outcome.EVENT else early.error
     return replace(
         run,

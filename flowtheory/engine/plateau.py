@@ -48,7 +48,7 @@ ROUNDOFF = 1e-15
 
 def largest_entry(params: Any) -> float:
     """The largest modulus of the parameters."""
-    return max(float(np.max(np.abs(a), initial=0.0)) for a in params.values())
+    return max(float(np.max(np.abs(a), initial=0.0)) for a in jax.tree.leaves(params))
 
 
 class Lead(NamedTuple):
@@ -298,8 +298,13 @@ def _defect(
     given: Any,
     speed: Array,
 ) -> Array:
-    """The worst group's difference between the full and the leading field."""
-    full, leading = descent(functions, params, data), rates(params, given)
-    off = functions.sizes(jax.tree.map(jnp.subtract, full, leading))
+    return worst_defect(functions, params, data, rates(params, given), speed)
+
+
+def worst_defect(
+    functions: Functions, params: Any, data: Any, leading: Any, speed: Array
+) -> Float[Array, ""]:
+    """The worst group's difference between the full and the leading field, in units of `speed`."""
+    off = jax.tree.map(jnp.subtract, descent(functions, params, data), leading)
     size = functions.sizes(params)
-    return jnp.max(off / jnp.where(size > 0, size, 1.0)) / speed
+    return jnp.max(functions.sizes(off) / jnp.where(size > 0, size, 1.0)) / speed

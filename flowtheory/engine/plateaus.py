@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from flowtheory.engine.plateau import PROBE, SHARE, SMALL, TRIES, WORTH
+from flowtheory.engine.plateau import PROBE, SHARE, SMALL, TRIES, WORTH, worst_defect
 from flowtheory.flow.flat import flat_elementwise
 from flowtheory.flow.propagators import Propagators, propagators
 from flowtheory.flow.smooth import Functions, descent
@@ -171,10 +171,7 @@ def _defects(functions: Functions, shared: bool, params: Any, data: Any, speed: 
     """The worst group's difference between the full and the linear field, by lane."""
 
     def defect(params: Any, data: Any, speed: Any) -> Any:
-        full, leading = descent(functions, params, data), _linear(functions, params, data)
-        off = functions.sizes(jax.tree.map(jnp.subtract, full, leading))
-        size = functions.sizes(params)
-        return jnp.max(off / jnp.where(size > 0, size, 1.0)) / speed
+        return worst_defect(functions, params, data, _linear(functions, params, data), speed)
 
     return _mapped(defect, shared, params, data, speed)
 

@@ -96,7 +96,7 @@ def _second(
     if made.outcome not in (Outcome.REACHED_T, Outcome.EVENT) or made.t == t_start:
         return None
     settings = task.settings
-    coarse = replace(settings, rtol=min(COARSER * settings.rtol, _COARSEST), atol=None)
+    coarse = replace(settings, rtol=coarser(settings.rtol), atol=None)
     end = task.t_end if made.outcome is Outcome.EVENT else made.t
     task = task._replace(t_end=end, settings=coarse)
     return drive(task, params, t_start, keeper=keeper, part=SECOND)
@@ -140,11 +140,21 @@ def _flat(params: Params) -> Float[np.ndarray, " N"]:
     return np.concatenate([np.ravel(a) for a in jax.tree.leaves(params)])
 
 
+def coarser(rtol: float) -> float:
+    """The tolerance of the second run."""
+    return min(COARSER * rtol, _COARSEST)
+
+
+def count_rises(loss: Float[np.ndarray, " k"]) -> int:
+    """How often the loss rises from one row to the next by more than rounding."""
+    unit = abs(loss[0]) if loss[0] else 1.0
+    return int(np.count_nonzero(np.diff(loss) > _ROUNDING * np.maximum(unit, np.abs(loss[:-1]))))
+
+
 def checks(rows: dict[str, Any], drifts: dict[str, np.ndarray]) -> Checks:
     """Energy identity, monotone loss and conserved quantities of the saved rows."""
     loss, dissipated = rows["loss"], rows["dissipated"]
     unit = abs(loss[0]) if loss[0] else 1.0
-    rise = np.diff(loss) > _ROUNDING * np.maximum(unit, np.abs(loss[:-1]))
     defect = np.max(np.abs(loss + dissipated - loss[0])) / unit
     largest = {name: float(np.max(values)) for name, values in drifts.items()}
-    return Checks(float(defect), int(np.count_nonzero(rise)), largest)
+    return Checks(float(defect), count_rises(loss), largest)

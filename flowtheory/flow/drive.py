@@ -21,9 +21,10 @@ from flowtheory.flow.coordinates import inner
 from flowtheory.flow.diagnose import Verdict, runaway, standstill
 from flowtheory.flow.loop import Carry, look, stretch
 from flowtheory.flow.pilot import Leg, Pilot
-from flowtheory.flow.position import Frozen, Keeper, Mark, Position
+from flowtheory.flow.position import Frozen, Keeper, Mark, Position, Standing
 from flowtheory.flow.radius import MARGIN, Radius, unknown
 from flowtheory.flow.recorder import SAVES, Progress
+from flowtheory.flow.rows import Rows
 from flowtheory.flow.run import Happened, Stage
 from flowtheory.flow.settings import STABILISED, Fixed
 from flowtheory.flow.smooth import (
@@ -62,7 +63,7 @@ class Drive:
         params = self.flow.start(params)
         functions = self.flow.functions
         plateau = self.flow.plateau(params)
-        self.terminal = len(task.until.events)
+        self.rounding = _ROUNDING * max(abs(plateau), abs(self.flow.energy(params)))
         every = (*task.until.events, *task.watch.events)
         self.events = resolved(every, plateau)
         self.stops = frozenset(e.resolved(plateau) for e in task.until.events)
@@ -99,7 +100,6 @@ class Drive:
         rate = float(speed / size) * (1 + t_start if task.log_time else 1.0)
         self.unit = _FIRST_STEP / rate if rate > 0 else 1.0
         h = self.unit if rate > 0 else min(task.t_end - t_start, 1e300)
-        self.rounding = _ROUNDING * max(abs(flow.plateau(params)), abs(flow.energy(params)))
         signs = np.array([_sign(e, float(v)) for e, v in zip(self.events, values, strict=True)])
         self.position = Position(
             s=s,
@@ -177,11 +177,8 @@ class Drive:
         self.saved_at = self.position.s
 
     def _here(self) -> Mark:
-        return Mark(
-            self.position,
-            len(self.times),
-            len(self.blocks),
-            len(self.happened),
+        counts = len(self.times), len(self.blocks), len(self.happened)
+        standing = Standing(
             self.outcome,
             self.blow_up_time,
             self.due,
@@ -191,6 +188,7 @@ class Drive:
             self.entered,
             self.why,
         )
+        return Mark(self.position, *counts, standing)
 
     def frozen(self) -> Frozen:
         """The run after its last whole stretch, whenever it is asked for."""
@@ -199,17 +197,18 @@ class Drive:
         rows = jax.tree.map(lambda *parts: np.concatenate(parts), *self.blocks[: at.blocks])
         times, happened = np.array(self.times[: at.times]), tuple(self.happened[: at.happened])
         position = at.position._replace(seconds=seconds)
-        return Frozen(position, times, rows, happened, *at[4:])
+        return Frozen(position, times, rows, happened, at.standing)
 
     def thaw(self, former: Frozen) -> None:
         """Go on from `former`, a run of the same task; a spent budget may have been raised."""
         self.position, self.blocks = former.position, [former.rows]
         self.times, self.happened = former.times.tolist(), list(former.happened)
-        spent = former.outcome in (Outcome.STEP_LIMIT, Outcome.TIME_LIMIT)
-        self.outcome = None if spent else former.outcome
-        self.blow_up_time, self.due, self.looked = former[5:8]
-        self.stretches, self.entered, self.why = former.stretches, former.entered, former.why
-        self.stages = list(former.stages)
+        was = former.standing
+        spent = was.outcome in (Outcome.STEP_LIMIT, Outcome.TIME_LIMIT)
+        self.outcome = None if spent else was.outcome
+        self.blow_up_time, self.due, self.looked = was.blow_up_time, was.due, was.looked
+        self.stretches, self.entered, self.why = was.stretches, was.entered, was.why
+        self.stages = list(was.stages)
         if self.outcome is Outcome.REACHED_T:
             self.ended = self.task.t_end
         radius = self._unknown(self.position.params, self.position.method)
@@ -224,10 +223,8 @@ class Drive:
         self._mark = self._here()
 
     def _advance(self) -> None:
-        at, settings = self.position, self.task.settings
-        left = settings.max_steps - at.accepted - at.rejected
-        if left <= 0 or time.monotonic() - self.began > settings.time_limit:
-            self.outcome = Outcome.STEP_LIMIT if left <= 0 else Outcome.TIME_LIMIT
+        at, settings, left = self.position, self.task.settings, self._steps_left()
+        if self.outcome is not None:
             return
         with float64():
             carry = stretch(
@@ -241,6 +238,14 @@ class Drive:
                 at.radius,
             )
             self._take(jax.tree.map(np.asarray, carry))
+
+    def _steps_left(self) -> int:
+        """Of the budget; the run ends where that or its wall time is spent."""
+        at, settings = self.position, self.task.settings
+        left = settings.max_steps - at.accepted - at.rejected
+        if left <= 0 or time.monotonic() - self.began > settings.time_limit:
+            self.outcome = Outcome.STEP_LIMIT if left <= 0 else Outcome.TIME_LIMIT
+        return left
 
     def _stops(self, steps: int) -> Stops:
         saves = np.full(SAVES, np.inf)
@@ -259,19 +264,14 @@ class Drive:
             h=float(carry.h),
             params=carry.state.params,
             dissipated=float(carry.state.dissipated),
-            marks=carry.marks,
+            marks=carry.rows.marks,
             accepted=at.accepted + int(carry.accepted),
             rejected=at.rejected + int(carry.rejected),
             landed=at.landed + int(carry.landed),
             evaluations=at.evaluations + int(carry.evaluations + 2 * carry.products),
             radius=carry.stepper.radius if at.method in STABILISED else None,
         )
-        count = int(carry.saved)
-        self.due += int(carry.due)
-        if count:
-            self.times.extend(map(self._to_t, carry.moments[:count].tolist()))
-            self.blocks.append(jax.tree.map(lambda a: a[:count], carry.buffer))
-            self.saved_at = float(carry.moments[count - 1])
+        self._keep(carry.rows)
         status = Status(int(carry.status))
         self._judge(status, int(carry.target))
         if self.outcome is None:
@@ -280,6 +280,15 @@ class Drive:
             advance = self.position.s - at.s
             h = self.position.h
             self._choose(Leg(at.method, status, steps, rejected, evaluations, advance, h))
+
+    def _keep(self, rows: Rows) -> None:
+        """The rows that a call of a compiled loop has saved."""
+        count = int(rows.saved)
+        self.due += int(rows.due)
+        if count:
+            self.times.extend(map(self._to_t, rows.moments[:count].tolist()))
+            self.blocks.append(jax.tree.map(lambda a: a[:count], rows.buffer))
+            self.saved_at = float(rows.moments[count - 1])
 
     def _choose(self, leg: Leg) -> None:
         """Go on with the method that pays."""

@@ -330,8 +330,8 @@ class _Run:
         self.rejected += int(carry.rejected)
         self.landed += int(carry.landed)
         self.stretches += 1
-        count = int(carry.saved)
-        self.recorder.add(self.saves[self.saved : self.saved + count].tolist(), carry.buffer)
+        count = int(carry.rows.saved)
+        self.recorder.add(self.saves[self.saved : self.saved + count].tolist(), carry.rows.buffer)
         self.saved += count
         match Status(int(carry.status)):
             case Status.END:

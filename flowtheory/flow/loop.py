@@ -28,6 +28,7 @@ from jaxtyping import Array, Bool, Float, Int
 from flowtheory.flow.crossing import dips
 from flowtheory.flow.radius import Radius
 from flowtheory.flow.recorder import SAVES
+from flowtheory.flow.rows import Rows, after, none_yet
 from flowtheory.flow.settings import Fixed
 from flowtheory.flow.stepper import spectrum, stepper
 from flowtheory.flow.system import Start, State, Status, Stops, System, Tolerance, field_of
@@ -63,11 +64,7 @@ class Carry(NamedTuple):
     evaluations: Int[Array, ""]
     products: Int[Array, ""]
     most: Int[Array, ""]
-    saved: Int[Array, ""]
-    due: Int[Array, ""]
-    buffer: Any
-    moments: Float[Array, " saves"]
-    marks: Float[Array, " q"]
+    rows: Rows
     landing: Bool[Array, ""]
     target: Int[Array, ""]
     root: Float[Array, ""]
@@ -109,16 +106,14 @@ class _Loop:
         self.system, self.args = system, args
         self.stops, self.tolerance = stops, tolerance
         self.field = field_of(system, log_time, args)
-        self.stepper = stepper(method, self.field, system.core or (lambda tangent: tangent))
+        self.stepper = stepper(method, self.field, system.core)
         self.watching = bool(system.levels or system.falling)
 
     def watch(self, state: State) -> Float[Array, " levels"]:
-        """All watched levels, positive before their event: `levels`, then `falling`."""
-        found = [f(state, self.args) for f in (self.system.levels, self.system.falling) if f]
-        return jnp.concatenate(found)
+        return self.system.watch(state, self.args)
 
     def attempt(self, carry: Carry) -> _Trial:
-        limit = jnp.minimum(self.stops.saves[carry.due], self.stops.end)
+        limit = jnp.minimum(self.stops.saves[carry.rows.due], self.stops.end)
         free = jnp.minimum(carry.h, self.stepper.longest(carry.stepper))
         clipped = ~carry.landing & (carry.s + free >= limit)
         ahead = carry.s + jnp.where(carry.landing, carry.root, free)
@@ -291,40 +286,22 @@ class _Loop:
         return jax.tree.map(lambda a, b: jnp.where(done, a, b), arrived, closer)
 
     def accept(self, carry: Carry, trial: _Trial) -> Carry:
-        due = trial.s >= self.stops.saves[carry.due]
-        marks = self.marks(trial.s, trial.state)
-        saving = due | jnp.any(jnp.abs(marks - carry.marks) >= 1)
-        saved = carry.saved + saving
-        full = jnp.where(saved >= SAVES, int(Status.SAVES_FULL), int(Status.CHUNK))
+        saves = self.stops.saves
+        rows = after(self.system, self.args, saves, carry.rows, trial.s, trial.state)
+        full = jnp.where(rows.saved >= SAVES, int(Status.SAVES_FULL), int(Status.CHUNK))
         return carry._replace(
             s=trial.s,
             state=trial.state,
             stepper=trial.stepper,
             local=carry.local + self.system.sizes(trial.error),
             accepted=carry.accepted + 1,
-            saved=saved,
-            due=carry.due + due,
-            buffer=lax.cond(saving, self.write, lambda c, _: c.buffer, carry, trial.state),
-            moments=carry.moments.at[carry.saved].set(trial.s),
-            marks=jnp.where(saving, marks, carry.marks),
+            rows=rows,
             status=jnp.where(trial.s >= self.stops.end, int(Status.END), full),
         )
-
-    def marks(self, s: Float[Array, ""], state: State) -> Float[Array, " q"]:
-        return self.system.marks(s, state, self.args) if self.system.marks else jnp.zeros(1)
-
-    def row(self, state: State) -> Any:
-        return self.system.record(state, self.args) if self.system.record else state
-
-    def write(self, carry: Carry, state: State) -> Any:
-        row = self.row(state)
-        return jax.tree.map(lambda b, p: b.at[carry.saved].set(p), carry.buffer, row)
 
     def first(self, start: Start, radius: Radius | None) -> Carry:
         s, state, h, marks = start
         zero, none = jnp.zeros((), jnp.int64), jnp.zeros((), jnp.float64)
-        shapes = jax.eval_shape(self.row, state)
-        rows = jax.tree.map(lambda p: jnp.zeros((SAVES, *p.shape), p.dtype), shapes)
         return Carry(
             s=s,
             state=state,
@@ -340,11 +317,7 @@ class _Loop:
             evaluations=zero + self.stepper.opening,
             products=zero,
             most=zero,
-            saved=zero,
-            due=zero,
-            buffer=rows,
-            moments=jnp.zeros(SAVES),
-            marks=marks,
+            rows=none_yet(self.system, self.args, state, marks),
             landing=jnp.array(False),
             target=zero,
             root=none,
@@ -377,8 +350,8 @@ def stretch(
         radius: spectral radius so far; a stabilised method takes it and carries it on.
 
     Returns:
-        The loop's last state. The first `saved` rows of `buffer` were saved at `moments`; `status`
-        is a `Status`, `target` the index of the level of an event, `system.levels` first.
+        The loop's last state. `rows` are what was saved; `status` is a `Status`, `target` the index
+        of the level of an event, `system.levels` first.
     """
     loop = _Loop(system, method, log_time, args, stops, tolerance)
 
@@ -401,4 +374,4 @@ def look(
 ) -> tuple[Radius, Int[Array, ""]]:
     """The spectral radius at a state, in s, and the Jacobian-vector products it took."""
     field = field_of(system, log_time, args)
-    return spectrum(field, system.core or (lambda tangent: tangent), s, state, radius)
+    return spectrum(field, system.core, s, state, radius)

@@ -15,7 +15,6 @@ that the difference is about the error of the second.
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -31,10 +30,11 @@ from flowtheory.errors import ParameterError
 from flowtheory.flow.descend import finish
 from flowtheory.flow.drive import Drive
 from flowtheory.flow.recorder import SAVES, Progress
+from flowtheory.flow.rows import Rows, after, none_yet
 from flowtheory.flow.run import Run
 from flowtheory.flow.schedule import save_times
 from flowtheory.flow.smooth import Params
-from flowtheory.flow.system import Status, System
+from flowtheory.flow.system import Status, System, field_of
 from flowtheory.flow.task import Task
 from flowtheory.outcome import Outcome
 from flowtheory.precision import float64
@@ -55,12 +55,8 @@ class March(NamedTuple):
     state: Any
     rho: Float[Array, ""]
     vector: Any
-    marks: Float[Array, " q"]
+    rows: Rows
     steps: Int[Array, ""]
-    saved: Int[Array, ""]
-    due: Int[Array, ""]
-    buffer: Any
-    moments: Float[Array, " saves"]
     target: Int[Array, ""]
 
 
@@ -76,30 +72,29 @@ class Grid(NamedTuple):
 class _Steps:
     """The functions of one call, closed over its data while it is being traced."""
 
-    def __init__(self, system: System, args: Any, grid: Grid) -> None:
+    def __init__(self, system: System, log_time: bool, args: Any, grid: Grid) -> None:
         self.system, self.args, self.grid = system, args, grid
-        self.core = system.core or (lambda tangent: tangent)
+        self.field = field_of(system, log_time, args)
 
-    def midpoint(self, state: Any, h: Float[Array, ""]) -> Any:
+    def midpoint(self, s: Float[Array, ""], state: Any, h: Float[Array, ""]) -> Any:
         def ahead(rate: Any, step: Array) -> Any:
             return jax.tree.map(lambda a, b: a + step * b, state, rate)
 
-        rate = self.system.rate
-        middle = ahead(rate(state, self.args), h / 2)
-        return ahead(rate(middle, self.args), h)
+        middle = ahead(self.field(s, state), h / 2)
+        return ahead(self.field(s + h / 2, middle), h)
 
     def watch(self, state: Any) -> Float[Array, " levels"]:
-        found = [f(state, self.args) for f in (self.system.levels, self.system.falling) if f]
-        return jnp.concatenate(found)
+        return self.system.watch(state, self.args)
 
-    def radius(self, state: Any, vector: Any, products: int) -> tuple[Float[Array, ""], Any]:
+    def radius(
+        self, s: Float[Array, ""], state: Any, vector: Any, products: int
+    ) -> tuple[Float[Array, ""], Any]:
         """Power iteration on the Hessian, warm from the last vector."""
 
         def body(_: int, carry: tuple[Array, Any]) -> tuple[Array, Any]:
             flat, back = ravel_pytree(carry[1])
             unit = back(flat / jnp.linalg.norm(flat))
-            image = jax.jvp(lambda y: self.system.rate(y, self.args), (state,), (unit,))[1]
-            image = self.core(image)
+            image = self.system.core(jax.jvp(lambda y: self.field(s, y), (state,), (unit,))[1])
             norm = jnp.linalg.norm(ravel_pytree(image)[0])
             keep = norm > 0
             mixed = jax.tree.map(lambda a, b: jnp.where(keep, a, b), image, unit)
@@ -111,26 +106,29 @@ class _Steps:
     def body(self, m: March) -> March:
         rho, vector = lax.cond(
             m.steps % _REFRESH == 0,
-            lambda: self.radius(m.state, m.vector, _PRODUCTS),
+            lambda: self.radius(m.s, m.state, m.vector, _PRODUCTS),
             lambda: (m.rho, m.vector),
         )
-        limit = jnp.minimum(self.grid.saves[m.due], self.grid.end)
+        limit = jnp.minimum(self.grid.saves[m.rows.due], self.grid.end)
         free = jnp.where(rho > 0, self.grid.c / jnp.where(rho > 0, rho, 1.0), jnp.inf)
         h = jnp.minimum(free, limit - m.s)
-        state = self.midpoint(m.state, h)
-        level = jnp.min(self.watch(state))
+        state = self.midpoint(m.s, m.state, h)
+        level, none = jnp.min(self.watch(state)), -jnp.ones((), jnp.int64)
         h, state, target = lax.cond(
-            level < 0, self.land, lambda *_: (h, state, -jnp.ones((), jnp.int64)), m.state, h
+            level < 0, self.land, lambda *_: (h, state, none), m.s, m.state, h
         )
         s = jnp.where((h == limit - m.s) & (target < 0), limit, m.s + h)
-        return self.accept(m._replace(rho=rho, vector=vector, target=target), s, state)
+        rows = after(self.system, self.args, self.grid.saves, m.rows, s, state)
+        return March(s, state, rho, vector, rows, m.steps + 1, target)
 
-    def land(self, state: Any, h: Float[Array, ""]) -> tuple[Array, Any, Array]:
+    def land(
+        self, s: Float[Array, ""], state: Any, h: Float[Array, ""]
+    ) -> tuple[Array, Any, Array]:
         """The step that ends where the first level is zero, by the Illinois method."""
-        target = jnp.argmin(self.watch(self.midpoint(state, h)))
+        target = jnp.argmin(self.watch(self.midpoint(s, state, h)))
 
         def level(step: Array) -> Array:
-            return self.watch(self.midpoint(state, step))[target]
+            return self.watch(self.midpoint(s, state, step))[target]
 
         def halve(_: int, bracket: tuple[Array, ...]) -> tuple[Array, ...]:
             low, high, at_low, at_high = bracket
@@ -147,37 +145,13 @@ class _Steps:
 
         start = (jnp.zeros(()), h, level(jnp.zeros(())), level(h))
         end = lax.fori_loop(0, _SECANTS, halve, start)[1]
-        return end, self.midpoint(state, end), target
-
-    def accept(self, m: March, s: Float[Array, ""], state: Any) -> March:
-        due = s >= self.grid.saves[m.due]
-        marks = m.marks
-        if self.system.marks is not None:
-            marks = self.system.marks(s, state, self.args)
-        saving = due | jnp.any(jnp.abs(marks - m.marks) >= 1)
-
-        def write() -> Any:
-            row = self.row(state)
-            return jax.tree.map(lambda b, p: b.at[m.saved].set(p), m.buffer, row)
-
-        return m._replace(
-            s=s,
-            state=state,
-            steps=m.steps + 1,
-            saved=m.saved + saving,
-            due=m.due + due,
-            buffer=lax.cond(saving, write, lambda: m.buffer),
-            moments=m.moments.at[m.saved].set(s),
-            marks=jnp.where(saving, marks, m.marks),
-        )
-
-    def row(self, state: Any) -> Any:
-        return self.system.record(state, self.args) if self.system.record else state
+        return end, self.midpoint(s, state, end), target
 
 
-@partial(jax.jit, static_argnames=("system",))
+@partial(jax.jit, static_argnames=("system", "log_time"))
 def march(
     system: System,
+    log_time: bool,
     args: Any,
     grid: Grid,
     s: Float[Array, ""],
@@ -186,16 +160,16 @@ def march(
     marks: Float[Array, " q"],
 ) -> March:
     """Step until the end, an event, a full buffer or spent steps."""
-    steps = _Steps(system, args, grid)
+    steps = _Steps(system, log_time, args, grid)
 
     def go_on(m: March) -> Bool[Array, ""]:
-        return (m.s < grid.end) & (m.steps < grid.max_steps) & (m.saved < SAVES) & (m.target < 0)
+        return (
+            (m.s < grid.end) & (m.steps < grid.max_steps) & (m.rows.saved < SAVES) & (m.target < 0)
+        )
 
     zero = jnp.zeros((), jnp.int64)
-    shapes = jax.eval_shape(steps.row, state)
-    rows = jax.tree.map(lambda p: jnp.zeros((SAVES, *p.shape), p.dtype), shapes)
-    rho, vector = steps.radius(state, vector, _FIRST_PRODUCTS)
-    first = March(s, state, rho, vector, marks, zero, zero, zero, rows, jnp.zeros(SAVES), zero - 1)
+    rho, vector = steps.radius(s, state, vector, _FIRST_PRODUCTS)
+    first = March(s, state, rho, vector, none_yet(system, args, state, marks), zero, zero - 1)
     return lax.while_loop(go_on, steps.body, first)
 
 
@@ -210,20 +184,18 @@ class Marching(Drive):
         self.vector = jax.tree.map(lambda a: rng.standard_normal(np.shape(a)), self._moving())
 
     def _advance(self) -> None:
-        at, settings = self.position, self.task.settings
-        left = settings.max_steps - at.accepted
-        if left <= 0 or time.monotonic() - self.began > settings.time_limit:
-            self.outcome = Outcome.STEP_LIMIT if left <= 0 else Outcome.TIME_LIMIT
+        at, settings, left = self.position, self.task.settings, self._steps_left()
+        if self.outcome is not None:
             return
         stops = self._stops(min(left, settings.chunk))
         grid = Grid(stops.end, stops.saves, np.float64(self.c), stops.max_steps)  # type: ignore[arg-type]
         with float64():
             numbers = (np.float64(at.s), self._moving(), self.vector, at.marks)
-            found = march(self.system, self._watched(), grid, *numbers)
+            found = march(self.system, self.task.log_time, self._watched(), grid, *numbers)
             self._book(jax.tree.map(np.asarray, found))
 
     def _book(self, m: March) -> None:
-        at, count, steps = self.position, int(m.saved), int(m.steps)
+        at, steps = self.position, int(m.steps)
         products = _FIRST_PRODUCTS + _PRODUCTS * math.ceil(steps / _REFRESH)
         self.stretches += 1
         self.vector = m.vector
@@ -231,15 +203,11 @@ class Marching(Drive):
             s=float(m.s),
             params=m.state.params,
             dissipated=float(m.state.dissipated),
-            marks=m.marks,
+            marks=m.rows.marks,
             accepted=at.accepted + steps,
             evaluations=at.evaluations + EVALUATIONS * steps + 2 * products,
         )
-        self.due += int(m.due)
-        if count:
-            self.times.extend(map(self._to_t, m.moments[:count].tolist()))
-            self.blocks.append(jax.tree.map(lambda a: a[:count], m.buffer))
-            self.saved_at = float(m.moments[count - 1])
+        self._keep(m.rows)
         if not all(np.all(np.isfinite(a)) for a in jax.tree.leaves(m.state)):
             self.outcome = Outcome.NONFINITE
         elif int(m.target) >= 0:

@@ -51,14 +51,10 @@ class Position(NamedTuple):
     radius: Radius | None = None
 
 
-class Frozen(NamedTuple):
-    """A run in the making, between two stretches: all that the rest of it depends on.
+class Standing(NamedTuple):
+    """What the host has made of a run so far.
 
     Attributes:
-        position: where it is.
-        times: times of the rows so far, shape (k,).
-        rows: name -> one row a time, and `drift`, by name of the conserved quantity.
-        happened: events passed so far.
         outcome: how it ended; None if it goes on.
         blow_up_time: for `BLEW_UP`; else inf.
         due: how many of the given times were saved at.
@@ -69,10 +65,6 @@ class Frozen(NamedTuple):
         why: why it did.
     """
 
-    position: Position
-    times: Float[np.ndarray, " k"]
-    rows: dict[str, Any]
-    happened: tuple[Happened, ...]
     outcome: Outcome | None
     blow_up_time: float
     due: int
@@ -81,6 +73,24 @@ class Frozen(NamedTuple):
     stages: tuple[Stage, ...]
     entered: tuple[float, int]
     why: str
+
+
+class Frozen(NamedTuple):
+    """A run in the making, between two stretches: all that the rest of it depends on.
+
+    Attributes:
+        position: where it is.
+        times: times of the rows so far, shape (k,).
+        rows: name -> one row a time, and `drift`, by name of the conserved quantity.
+        happened: events passed so far.
+        standing: what the host has made of it.
+    """
+
+    position: Position
+    times: Float[np.ndarray, " k"]
+    rows: dict[str, Any]
+    happened: tuple[Happened, ...]
+    standing: Standing
 
 
 class Keeper(Protocol):
@@ -102,11 +112,4 @@ class Mark(NamedTuple):
     times: int
     blocks: int
     happened: int
-    outcome: Outcome | None
-    blow_up_time: float
-    due: int
-    looked: int
-    stretches: int
-    stages: tuple[Stage, ...]
-    entered: tuple[float, int]
-    why: str
+    standing: Standing

@@ -1,7 +1,12 @@
-r"""Many linear symmetric flows in closed form at once, each from its own start.
+r"""Linear symmetric flows in closed form, at any scale and for any time: many at once.
 
-As `flowtheory.flow.propagator`, with a first axis of lanes: one product serves all lanes, and a
-lane whose Krylov space has closed waits with a zero vector, which adds nothing to its exponential.
+$\dot\theta = M\theta$ with $M = M^T$ known by its products: in an orthonormal basis $Q$ of the
+Krylov space of the start, $MQ = QT$, and $\theta(t) = |\theta(0)|\,Q e^{tT} e_1$. The leading flow
+of two layers at small initialization has few different eigenvalues (two layers and one output:
+$\pm\lambda$ and 0), so that the space closes after as many products, up to roundoff.
+
+The first axis is that of the lanes: one product serves all of them, and a lane whose space has
+closed waits with a zero vector, which adds nothing to its exponential. `propagator` is one lane.
 """
 
 from __future__ import annotations
@@ -12,12 +17,16 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
-from flowtheory.flow.propagator import CLOSED, LONGEST
+CLOSED = 1e-13
+"""What a product may leave of a space that is called closed, relative to the largest product."""
+
+LONGEST = 64
+"""Products after which a space that has not closed is given up."""
 
 Vectors = Float[np.ndarray, "lanes N"]
 PerLane = Float[np.ndarray, " lanes"]
 
-_NEWTON = 50
+_ROUNDS = 200  # bisections of float64's range of times
 _NOTHING = 1e-300
 
 
@@ -44,36 +53,65 @@ class Propagators:
         r"""$\lambda$, the largest rate of each lane's space; 0 where nothing grows."""
         return self.rates[:, -1]
 
-    def at(self, t: PerLane) -> Vectors:
-        r"""$\theta_l(t_l)$."""
+    def _weights(self, t: PerLane) -> tuple[Float[np.ndarray, "lanes K"], PerLane]:
+        """Weights of the basis at time t, over the exponential of the second number."""
         exponents = self.rates * t[:, None]
         shift = exponents.max(axis=1)
         weights = self.modes @ (np.exp(exponents - shift[:, None]) * self.modes[:, 0])[:, :, None]
-        size = np.exp(self.log_sizes + shift)
-        return (weights[:, :, 0][:, None, :] @ self.basis)[:, 0] * size[:, None]
+        return weights[:, :, 0], self.log_sizes + shift
+
+    def at(self, t: PerLane) -> Vectors:
+        r"""$\theta_l(t_l)$; at $t = 0$ the start, to roundoff."""
+        weights, log_size = self._weights(t)
+        return (weights[:, None, :] @ self.basis)[:, 0] * np.exp(log_size)[:, None]
+
+    def log_norm(self, t: PerLane) -> PerLane:
+        r"""$\ln|\theta_l(t_l)|$."""
+        weights, log_size = self._weights(t)
+        return log_size + np.log(np.linalg.norm(weights, axis=1))
+
+    def _growth(self, t: PerLane) -> tuple[PerLane, PerLane]:
+        r"""$\ln(|\theta(t)|^2/|\theta(0)|^2)$ and its slope."""
+        parts = np.log(np.maximum(self.modes[:, 0] ** 2, _NOTHING))
+        exponents = parts + 2 * self.rates * t[:, None]
+        top = exponents.max(axis=1)
+        share = np.exp(exponents - top[:, None])
+        total = share.sum(axis=1)
+        return np.log(total) + top, 2 * np.sum(self.rates * share, axis=1) / total
 
     def time_of(self, log_norms: PerLane) -> PerLane:
-        r"""When $\ln|\theta_l|$ rises to a level above its start; inf where nothing grows.
+        r"""From when on $\ln|\theta_l|$ is at least a level and rising; inf where nothing grows.
 
-        $|\theta|^2 = |\theta(0)|^2\sum_i c_i^2 e^{2\mu_it}$, whose logarithm is convex: Newton's
-        iteration descends to the root from where the leading mode alone has that size.
+        $|\theta|^2 = |\theta(0)|^2\sum_i c_i^2 e^{2\mu_it}$ has a convex logarithm. From when the
+        leading mode alone has that size the norm stays above the level; once it also rises,
+        Newton's iteration descends to the root, and a bisection to the minimum of a norm that is
+        never as low.
         """
-        rate = np.where(self.rate > 0, self.rate, 1.0)[:, None]
-        parts = np.log(np.maximum(self.modes[:, 0] ** 2, _NOTHING))
+        grows = self.rate > 0
+        rate = np.where(grows, self.rate, 1.0)
         target = 2 * (log_norms - self.log_sizes)
-        t = np.maximum((target - parts[:, -1]) / (2 * rate[:, 0]), 0.0)
-        for _ in range(_NEWTON):
-            exponents = parts + 2 * self.rates * t[:, None]
-            top = exponents.max(axis=1)
-            share = np.exp(exponents - top[:, None])
-            total = share.sum(axis=1)
-            slope = 2 * np.sum(self.rates * share, axis=1) / total
-            excess = np.log(total) + top - target
-            change = np.where(slope > 0, excess / np.where(slope > 0, slope, 1.0), 0.0)
-            t = np.maximum(t - change, 0.0)
-            if np.all(np.abs(change) <= 4e-16 * t):
+        leading = np.log(np.maximum(self.modes[:, 0, -1] ** 2, _NOTHING))
+        high = np.maximum((target - leading) / (2 * rate), 0.0)
+        value, slope = self._growth(high)
+        low = np.zeros_like(high)
+        while np.any(grows & (slope <= 0)):
+            falls = slope <= 0
+            low = np.where(falls, high, low)
+            high = np.where(falls, 2 * high + 1 / rate, high)
+            value, slope = self._growth(high)
+        for _ in range(_ROUNDS):
+            newton = high - (value - target) / np.where(grows, slope, 1.0)
+            t = np.where(newton > low, newton, (low + high) / 2)
+            found, rise = self._growth(t)
+            past = (found >= target) & (rise > 0)
+            done = ~grows | (high - t <= 4e-16 * high)
+            low = np.where(past, low, t)
+            high, value, slope = (
+                np.where(past, a, b) for a, b in ((t, high), (found, value), (rise, slope))
+            )
+            if done.all():
                 break
-        return np.where(self.rate > 0, t, np.inf)
+        return np.where(grows, high, np.inf)
 
 
 def propagators(product: Callable[[Vectors], Vectors], starts: Vectors) -> Propagators:

@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from flowtheory.clock import Clock
 from flowtheory.errors import unknown_name
-from flowtheory.flow.trajectory import Statistics
+from flowtheory.flow.trajectory import Statistics, readonly
 from flowtheory.outcome import Outcome
 
 
@@ -131,10 +131,3 @@ class Run:
 
     def __getitem__(self, name: str) -> np.ndarray:
         return self.observable(name)
-
-
-def readonly(value: Any) -> np.ndarray:
-    """A copy that cannot be written to."""
-    array = np.array(value)
-    array.setflags(write=False)
-    return array

@@ -144,8 +144,8 @@ class _Run:
         stops = Stops(self.saves[-1], saves, np.int64(steps))  # type: ignore[arg-type]
         carry = stretch(*self.of, stops, self.tolerance, start, radius)
         carry = jax.tree.map(np.asarray, carry)
-        count = int(carry.saved)
-        self.blocks.append(jax.tree.map(lambda a: a[:count], carry.buffer))
+        count = int(carry.rows.saved)
+        self.blocks.append(jax.tree.map(lambda a: a[:count], carry.rows.buffer))
         self.saved += count
         self.error += float(carry.local[0])
         spent = (carry.accepted, carry.rejected, carry.evaluations, carry.products)

@@ -31,7 +31,7 @@ class System(NamedTuple):
         marks: (s, state, args) -> numbers; a row is saved whenever one of them has moved by 1.
         record: (state, args) -> the row to save; by default the state.
         core: (tangent) -> the tangent with those entries set to zero that the rate does not depend
-            on; for the spectral radius.
+            on, for the spectral radius; by default all of it.
         norm: (state, new state, error, tolerance, args) -> size of a step's error, at most 1 for a
             good one; by default the worst group.
     """
@@ -42,7 +42,7 @@ class System(NamedTuple):
     falling: Callable[[State, Any], Float[Array, " m"]] | None = None
     marks: Callable[[Array, State, Any], Float[Array, " q"]] | None = None
     record: Callable[[State, Any], Any] | None = None
-    core: Callable[[State], State] | None = None
+    core: Callable[[State], State] = lambda tangent: tangent
     norm: Callable[[State, State, State, Tolerance, Any], Float[Array, ""]] | None = None
 
     def error(
@@ -52,6 +52,15 @@ class System(NamedTuple):
         if self.norm is not None:
             return self.norm(old, new, error, tolerance, args)
         return worst_group(self.sizes, old, new, error, tolerance)
+
+    def watch(self, state: State, args: Any) -> Float[Array, " levels"]:
+        """All watched levels, positive before their event: `levels`, then `falling`."""
+        found = [f(state, args) for f in (self.levels, self.falling) if f]
+        return jnp.concatenate(found)
+
+    def row(self, state: State, args: Any) -> Any:
+        """What is saved of a state."""
+        return self.record(state, args) if self.record else state
 
 
 class Tolerance(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -91,12 +91,12 @@ class Trajectory:
 
     def __post_init__(self) -> None:
         for name in ("observables", "errors"):
-            frozen = {key: _readonly(value) for key, value in getattr(self, name).items()}
+            frozen = {key: readonly(value) for key, value in getattr(self, name).items()}
             object.__setattr__(self, name, MappingProxyType(frozen))
-        object.__setattr__(self, "params", TwoLayer(*map(_readonly, self.params)))  # type: ignore[arg-type]
-        object.__setattr__(self, "switches", Switches(*map(_readonly, self.switches)))
+        object.__setattr__(self, "params", TwoLayer(*map(readonly, self.params)))  # type: ignore[arg-type]
+        object.__setattr__(self, "switches", Switches(*map(readonly, self.switches)))
         for name in ("times", "pattern"):
-            object.__setattr__(self, name, _readonly(getattr(self, name)))
+            object.__setattr__(self, name, readonly(getattr(self, name)))
 
     @property
     def t_end(self) -> float:
@@ -134,7 +134,8 @@ class Trajectory:
         return counts
 
 
-def _readonly(value: np.ndarray) -> np.ndarray:
+def readonly(value: Any) -> np.ndarray:
+    """A copy that cannot be written to."""
     array = np.array(value)
     array.setflags(write=False)
     return array

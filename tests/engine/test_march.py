@@ -68,3 +68,10 @@ def test_levels_of_the_loss_end_it() -> None:
     assert run.outcome is Outcome.EVENT
     assert run.loss[-1] == pytest.approx(0.8 * FLOW.plateau(START), rel=1e-6)
     assert run.error_estimate < 1e-2 * run.t_end
+
+
+def test_logarithmic_time_is_another_clock_of_the_same_path() -> None:
+    plain, logarithmic = (FLOW.solve(START, END, log_time=b) for b in (False, True))
+    assert logarithmic.t_end == END
+    off = distance(logarithmic.params, plain.params)
+    assert off <= logarithmic.error_estimate + plain.error_estimate < 2e-2
