@@ -6,6 +6,7 @@
     │   └── ParameterError    a scalar or an option out of its domain
     ├── FileFormatError       a file that is missing, truncated or of the wrong type
     ├── UnknownNameError      a law, family or data set that is not registered
+    ├── LawError              a law whose record or experiment is not what a law needs
     ├── OutputError           a place that cannot be written
     └── PrecisionError        float32 where float64 is required
 
@@ -62,6 +63,10 @@ class FileFormatError(FlowtheoryError):
 
 class UnknownNameError(FlowtheoryError, LookupError):
     """A name that no registry knows."""
+
+
+class LawError(FlowtheoryError):
+    """A law that cannot be verified: an incomplete record, units that clash, a failed run."""
 
 
 class OutputError(FlowtheoryError):

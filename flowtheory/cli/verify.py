@@ -103,9 +103,7 @@ def _run(
     document = to_dict(verification, command=command)
     paths: dict[str, Path] = {}
     if target is not None:
-        from flowtheory.plot.gallery import figures_of
-
-        paths = write_report(verification, figures_of(verification), target, command=command)
+        paths = write_report(verification, verification.figures(), target, command=command)
     if json_file is not None:
         write_json(document, json_file)
         if not quiet:

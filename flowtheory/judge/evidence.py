@@ -3,31 +3,43 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """One prediction held against one measurement, in the reference clock unless `clock` says else.
+    """One prediction held against one measurement, in the reference clock unless `note` says else.
 
-    `measured` is NaN where the measurement was censored (then so is `ratio`); `live`, `dead` and
-    `censored` count the neurons behind the row; `eps` is 0 for the effective flow.
+    Attributes:
+        experiment: what produced it.
+        family: the kind of case within the experiment.
+        parameters: what the case depends on, by name; a prediction is evaluated at them. The scale
+            `eps` is 0 for the effective flow.
+        predicted: NaN as long as no claim has been held against the row.
+        measured: NaN where nothing was measured (then so is `ratio`).
+        error: half-width of the interval around `measured` that is known to hold the quantity.
+        cut: of a censored row, whose observation ended: the quantity is known to be larger.
+        seed: of what is random.
+        counts: neurons behind the row, by what became of them.
+        note: anything else.
     """
 
     experiment: str
     family: str
-    n: int
-    mu: float
-    h: int
-    eps: float
-    seed: int | None
-    predicted: float
+    parameters: Mapping[str, float]
     measured: float
-    live: int = 0
-    dead: int = 0
-    censored: int = 0
+    predicted: float = math.nan
+    error: float = 0.0
+    cut: float = math.nan
+    seed: int | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
     note: str = ""
+
+    def __getitem__(self, name: str) -> float:
+        """A parameter; NaN if the case does not have it."""
+        return self.parameters.get(name, math.nan)
 
     @property
     def ratio(self) -> float:
@@ -36,8 +48,21 @@ class Evidence:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain numbers for JSON, the ratio included; what was not measured is None."""
-        row = asdict(self) | {"ratio": self.ratio}
-        return {
-            key: None if isinstance(value, float) and not math.isfinite(value) else value
-            for key, value in row.items()
+        row = {
+            "experiment": self.experiment,
+            "family": self.family,
+            "parameters": {name: _known(value) for name, value in self.parameters.items()},
+            "predicted": self.predicted,
+            "measured": self.measured,
+            "ratio": self.ratio,
+            "error": self.error,
+            "cut": self.cut,
+            "seed": self.seed,
+            "counts": dict(self.counts),
+            "note": self.note,
         }
+        return {key: _known(value) for key, value in row.items()}
+
+
+def _known(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,7 +1,11 @@
 """Published laws as objects: one package or file a law, and what a law consists of."""
 
+from flowtheory.laws.check import check_law as check_law
+from flowtheory.laws.claim import Claim as Claim
+from flowtheory.laws.claim import axis as axis
 from flowtheory.laws.record import Assumption as Assumption
 from flowtheory.laws.record import Control as Control
+from flowtheory.laws.record import Curves as Curves
 from flowtheory.laws.record import Effort as Effort
 from flowtheory.laws.record import Experiment as Experiment
 from flowtheory.laws.record import ExperimentResult as ExperimentResult

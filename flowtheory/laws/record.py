@@ -7,7 +7,7 @@ hold the same evidence against a deliberately wrong claim and must come out DISA
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,10 @@ from flowtheory.judge import Evidence, Finding, Fit, Verdict
 from flowtheory.symbolic.printing import tex
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from flowtheory.data import LabelledData
+    from flowtheory.laws.claim import Claim
 
 
 class Effort(Enum):
@@ -70,7 +73,8 @@ class Statement:
     """A formula and whose it is.
 
     `role` is "published" (by the source), "sharper" (than what is published) or "derived" (here,
-    without a published counterpart); `expression` is evaluated.
+    without a published counterpart); `expression` is evaluated; `at` are the values of symbols for
+    which it is stated, where these do not stand in it but in units.
     """
 
     name: str
@@ -78,6 +82,7 @@ class Statement:
     expression: sp.Basic
     source: str
     note: str = ""
+    at: Mapping[sp.Symbol, int] = field(default_factory=dict)
 
     @property
     def latex(self) -> str:
@@ -95,6 +100,13 @@ class Assumption:
 
 
 @dataclass(frozen=True)
+class Curves:
+    """Arrays that an experiment yields beside its rows, by name, for its figures."""
+
+    arrays: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class ExperimentResult:
     """What an experiment found: rows, fits, findings, and arrays for its figures."""
 
@@ -107,11 +119,15 @@ class ExperimentResult:
 
 @dataclass(frozen=True)
 class Experiment:
-    """A named experiment; `run` is deterministic given the settings."""
+    """A named experiment; `run` is deterministic given the settings.
+
+    It gives its result as a whole, or yields rows (and curves) one by one, which are kept when the
+    time for the law runs out.
+    """
 
     name: str
     title: str
-    run: Callable[[Settings], ExperimentResult]
+    run: Callable[[Settings], ExperimentResult | Iterator[Evidence | Curves]]
 
 
 @dataclass(frozen=True)
@@ -126,7 +142,11 @@ class Control:
 
 @dataclass(frozen=True)
 class Law:
-    """A published law with everything that is needed to derive, test and report it."""
+    """A published law with everything that is needed to derive, test and report it.
+
+    What it claims of its evidence are `claims`, each with wrong alternatives that the same rows
+    must reject; `controls` are wrong claims that need a statistic of their own.
+    """
 
     name: str
     title: str
@@ -139,10 +159,20 @@ class Law:
     not_shown: tuple[str, ...]
     references: tuple[str, ...]
     docs: str
+    claims: tuple[Claim, ...] = ()
+    # Names of the parameters that say what was tested; all, if empty.
+    varied: tuple[str, ...] = ()
     derive: Callable[[], Any] | None = None
+    # (the verification) -> name -> (figure, caption), the deciding figure first.
+    figures: Callable[[Verification], Mapping[str, tuple[Figure, str]]] | None = None
     # Of the standard verification with the default settings; the table of laws quotes it, and the
     # common test suite compares it with what `Verification.tested_range` says.
     tested_range: str = ""
+
+
+def findings_of(results: Mapping[str, ExperimentResult]) -> tuple[Finding, ...]:
+    """The findings of all experiments."""
+    return tuple(found for result in results.values() for found in result.findings)
 
 
 @dataclass(frozen=True, repr=False)
@@ -156,6 +186,8 @@ class Verification:
     settings: Settings
     seconds: float
     versions: Mapping[str, str]
+    # Why the run ended before all evidence was there, if it did; the verdict then is not AGREES.
+    stopped: str = ""
 
     @property
     def rows(self) -> tuple[Evidence, ...]:
@@ -165,18 +197,37 @@ class Verification:
     @property
     def findings(self) -> tuple[Finding, ...]:
         """The findings of all experiments, which make the verdict together with the controls."""
-        return tuple(found for result in self.results.values() for found in result.findings)
+        return findings_of(self.results)
+
+    def ranges(self) -> dict[str, list[float]]:
+        """[least, largest] of each parameter over the measured rows, those that tell the range."""
+        measured = [row for row in self.rows if math.isfinite(row.measured)]
+        names = self.law.varied or dict.fromkeys(
+            name for row in measured for name in row.parameters
+        )
+        found = {}
+        for name in names:
+            values = [row[name] for row in measured if math.isfinite(row[name])]
+            if values:
+                found[name] = [min(values), max(values)]
+        return found
 
     def tested_range(self) -> str:
         """The range of the evidence in words, as in "n 2..64, mu 0.01..0.5, eps 0, 300 cases"."""
-        measured = [row for row in self.rows if math.isfinite(row.measured)]
-        parts = []
-        for name in ("n", "mu", "eps"):
-            values = [v for row in measured if math.isfinite(v := getattr(row, name))]
-            if values:
-                low, high = min(values), max(values)
-                parts.append(f"{name} {low:.4g}..{high:.4g}" if low < high else f"{name} {low:.4g}")
-        return ", ".join([*parts, f"{len(measured)} cases"])
+        parts = [
+            f"{name} {low:.4g}..{high:.4g}" if low < high else f"{name} {low:.4g}"
+            for name, (low, high) in self.ranges().items()
+        ]
+        cases = sum(math.isfinite(row.measured) for row in self.rows)
+        return ", ".join([*parts, f"{cases} cases"])
+
+    def figures(self) -> Mapping[str, tuple[Figure, str]]:
+        """Name -> (figure, caption), the deciding figure first: the law's own, or one a claim."""
+        if self.law.figures is not None:
+            return self.law.figures(self)
+        from flowtheory.laws.figures import claim_figures
+
+        return claim_figures(self.law.claims, self.rows)
 
     def __repr__(self) -> str:
         rejected = sum(found.verdict is Verdict.DISAGREES for found in self.controls.values())

@@ -7,11 +7,12 @@ from types import MappingProxyType
 
 from flowtheory.errors import unknown_name
 from flowtheory.laws.alignment_time import LAW as ALIGNMENT_TIME
+from flowtheory.laws.deep_linear_time import LAW as DEEP_LINEAR_TIME
 from flowtheory.laws.leading_flow_error import LAW as LEADING_FLOW_ERROR
 from flowtheory.laws.record import Law
 
 LAWS: Mapping[str, Law] = MappingProxyType(
-    {law.name: law for law in (ALIGNMENT_TIME, LEADING_FLOW_ERROR)}
+    {law.name: law for law in (ALIGNMENT_TIME, LEADING_FLOW_ERROR, DEEP_LINEAR_TIME)}
 )
 
 

@@ -22,17 +22,13 @@ def evidence(
     note: str = "",
 ) -> Evidence:
     """A row about `data`; without counts all `h` neurons are live."""
-    counts = {"live": h} if counts is None else counts
     return Evidence(
         experiment=experiment,
         family=family or data.name,
-        n=data.n,
-        mu=data.mu,
-        h=h,
-        eps=eps,
+        parameters={"n": data.n, "mu": data.mu, "h": h, "eps": eps},
         seed=seed,
         predicted=float(predicted),
         measured=float(measured),
+        counts={"live": h} if counts is None else counts,
         note=note,
-        **counts,
     )

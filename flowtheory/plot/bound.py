@@ -10,7 +10,7 @@ import numpy as np
 
 from flowtheory.errors import DataError
 from flowtheory.judge import Evidence
-from flowtheory.judge.finding import ROUNDING
+from flowtheory.judge.bound import ROUNDING
 from flowtheory.plot.style import FAINT, INK, family_style, styled
 
 if TYPE_CHECKING:
@@ -85,8 +85,8 @@ def bound_figure(
     )
     styles = family_style(list(dict.fromkeys(row.family for row in shown)))
     crowds = {name for name in styles if sum(row.family == name for row in shown) > _CROWD}
-    _points(over_mu, ratio_mu, shown, styles, crowds, sharper, lambda row: row.mu)
-    _points(over_n, ratio_n, near, styles, crowds, sharper, lambda row: row.n)
+    _points(over_mu, ratio_mu, shown, styles, crowds, sharper, lambda row: row["mu"])
+    _points(over_n, ratio_n, near, styles, crowds, sharper, lambda row: row["n"])
     _axes_of_times(over_mu, shown, sharper)
     _bounds_over_mu(over_mu, shown, sharper, weaker, weaker_label, published, ns)
     _bounds_over_n(over_n, near, sharper, published, level)
@@ -97,17 +97,17 @@ def bound_figure(
 
 def _busiest_level(rows: list[Evidence]) -> float:
     """The mu at which most distinct n occur; among equals, around which most occur."""
-    n, log_mu = np.array([row.n for row in rows]), np.log([row.mu for row in rows])
+    n, log_mu = np.array([row["n"] for row in rows]), np.log([row["mu"] for row in rows])
 
     def sizes(level: float, factor: float) -> int:
         return np.unique(n[np.abs(log_mu - math.log(level)) <= math.log(factor)]).size
 
-    levels = {row.mu for row in rows}
+    levels = {row["mu"] for row in rows}
     return max(levels, key=lambda level: (sizes(level, _SAME), sizes(level, _COMPARABLE)))
 
 
 def _within(rows: list[Evidence], level: float, factor: float) -> list[Evidence]:
-    return [row for row in rows if level / factor <= row.mu <= level * factor]
+    return [row for row in rows if level / factor <= row["mu"] <= level * factor]
 
 
 def _points(
@@ -133,7 +133,7 @@ def _points(
             "zorder": 2 if crowd else 3,
             "rasterized": len(own) > _DENSE,
         }
-        covered = [row for row in own if row.predicted <= sharper(row.mu) * (1 + ROUNDING)]
+        covered = [row for row in own if row.predicted <= sharper(row["mu"]) * (1 + ROUNDING)]
         x = [abscissa(row) for row in covered]
         times.plot(x, [row.measured for row in covered], label=family, **look)
         ratios.plot([abscissa(row) for row in own], [row.ratio for row in own], **look)
@@ -148,7 +148,7 @@ def _bounds_over_mu(
     published: Callable[[float, np.ndarray], np.ndarray],
     ns: Sequence[int],
 ) -> None:
-    low = min(row.mu for row in rows)
+    low = min(row["mu"] for row in rows)
     mu = np.geomspace(low / 1.5, 1.0, 400)
     axes.plot(mu, sharper(mu), color=INK, label="sharper bound $B(\\mu)$", zorder=1)
     if weaker is not None:
@@ -165,7 +165,7 @@ def _bounds_over_n(
     published: Callable[[float, np.ndarray], np.ndarray],
     level: float,
 ) -> None:
-    sizes = np.geomspace(min(row.n for row in rows), max(row.n for row in rows), 100)
+    sizes = np.geomspace(min(row["n"] for row in rows), max(row["n"] for row in rows), 100)
     mu = np.array([level])
     axes.plot(sizes, np.full(sizes.size, sharper(mu)[0]), color=INK, zorder=1)
     values = [float(published(float(n), mu)[0]) for n in sizes]
@@ -182,7 +182,7 @@ def _bounds_over_n(
             fontsize=7.5,
         )
     first = _start_of_growth(rows, level)
-    growth = first.measured * np.log(sizes) / math.log(first.n)
+    growth = first.measured * np.log(sizes) / math.log(first["n"])
     axes.plot(sizes, growth, color=FAINT, linewidth=0.8, dashes=(1, 1.5), zorder=0)
     axes.annotate(r"$\propto \ln n$", (sizes[-1], 1.3 * growth[-1]), color=FAINT, ha="right")
 
@@ -190,9 +190,9 @@ def _bounds_over_n(
 def _start_of_growth(rows: list[Evidence], level: float) -> Evidence:
     """The smallest case of the family with the most sizes at the level: ln n must pass there."""
     exact = _within(rows, level, _SAME) or rows
-    sizes = {row.family: len({r.n for r in exact if r.family == row.family}) for row in exact}
+    sizes = {row.family: len({r["n"] for r in exact if r.family == row.family}) for row in exact}
     longest = max(sizes, key=lambda family: sizes[family])
-    return min((row for row in exact if row.family == longest), key=lambda row: row.n)
+    return min((row for row in exact if row.family == longest), key=lambda row: row["n"])
 
 
 def _scientific(value: float) -> str:
@@ -204,7 +204,7 @@ def _axes_of_times(axes: Any, rows: list[Evidence], sharper: Curve) -> None:
     from flowtheory.plot._figure import decades
 
     positive = [row.measured for row in rows if row.measured > 0]
-    top = float(sharper(np.array([min(row.mu for row in rows)]))[0])
+    top = float(sharper(np.array([min(row["mu"] for row in rows)]))[0])
     bottom = min([*positive, top / 10])
     axes.set_xscale("log")
     if len(positive) < len(rows):

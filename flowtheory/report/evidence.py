@@ -17,7 +17,7 @@ from flowtheory.judge.fit import LEVEL
 from flowtheory.laws.record import Assumption, Effort, Statement, Verification
 from flowtheory.report.formula import line
 
-SCHEMA = "flowtheory/verification/1"
+SCHEMA = "flowtheory/verification/2"
 
 
 def to_dict(verification: Verification, *, command: str = "") -> dict[str, Any]:
@@ -42,6 +42,7 @@ def to_dict(verification: Verification, *, command: str = "") -> dict[str, Any]:
         "law": law.name,
         "title": law.title,
         "verdict": verification.verdict,
+        "stopped": verification.stopped,
         "range": _range(verification),
         "not_shown": law.not_shown,
         "clock": str(law.clock),
@@ -133,6 +134,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "value": finding.value,
         "expected": finding.expected,
         "cases": finding.cases,
+        "interval": ends((finding.low, finding.high)),
         "detail": finding.detail,
     }
 
@@ -151,16 +153,20 @@ def _fit(fit: Fit) -> dict[str, Any]:
 
 
 def _controls(verification: Verification) -> list[dict[str, Any]]:
-    by_name = {control.name: control for control in verification.law.controls}
+    law = verification.law
+    wrong = {control.name: (control.wrong_claim, control.uses) for control in law.controls}
+    for claim in law.claims:
+        for name in claim.alternatives:
+            wrong[claim.named(name)] = (f"{claim.name}, but {name}", (claim.experiment,))
     return [
         {
             "name": name,
             "verdict": finding.verdict,
-            "claim": by_name[name].wrong_claim if name in by_name else finding.claim,
+            "claim": wrong.get(name, (finding.claim, ()))[0],
             "value": finding.value,
             "expected": finding.expected,
             "cases": finding.cases,
-            "uses": by_name[name].uses if name in by_name else (),
+            "uses": wrong.get(name, ("", ()))[1],
         }
         for name, finding in verification.controls.items()
     ]
@@ -197,13 +203,11 @@ def _range(verification: Verification) -> dict[str, Any]:
         "cases": len(rows),
         "measured": len(measured),
         "families": list(dict.fromkeys(row.family for row in measured)),
-        "n": ends(row.n for row in measured),
-        "mu": ends(row.mu for row in measured),
-        "h": ends(row.h for row in measured),
-        "eps": ends(row.eps for row in measured),
-        "live": sum(row.live for row in rows),
-        "dead": sum(row.dead for row in rows),
-        "censored": sum(row.censored for row in rows),
+        "parameters": verification.ranges(),
+        "counts": {
+            name: sum(row.counts.get(name, 0) for row in rows)
+            for name in dict.fromkeys(name for row in rows for name in row.counts)
+        },
     }
 
 

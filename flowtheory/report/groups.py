@@ -24,8 +24,10 @@ def _group(key: tuple[str, str], rows: list[Row], largest: int) -> dict[str, Any
         (row for row in rows if row["ratio"] is not None), key=lambda row: -row["ratio"]
     )
     ratios = [row["ratio"] for row in measured]
-    ranges = {name: ends(row[name] for row in rows) for name in ("n", "mu", "h", "eps")}
-    counts = {name: sum(row[name] for row in rows) for name in ("live", "dead", "censored")}
+    names = dict.fromkeys(name for row in rows for name in row["parameters"])
+    ranges = {name: ends(row["parameters"].get(name) for row in rows) for name in names}
+    kinds = dict.fromkeys(name for row in rows for name in row["counts"])
+    counts = {name: sum(row["counts"].get(name, 0) for row in rows) for name in kinds}
     return {
         "experiment": key[0],
         "family": key[1],
@@ -33,6 +35,6 @@ def _group(key: tuple[str, str], rows: list[Row], largest: int) -> dict[str, Any
         "median": median(ratios) if ratios else None,
         "worst": ratios[0] if ratios else None,
         "rows": measured[:largest],
-        **ranges,
-        **counts,
+        "parameters": {name: found for name, found in ranges.items() if found},
+        "counts": counts,
     }

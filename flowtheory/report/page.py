@@ -44,6 +44,7 @@ def render_page(
         "number": lambda value: typeset(number(value)),
         "span": lambda ends: typeset(span(*ends)) if ends else "-",
         "fitted": lambda fit: typeset(with_error(fit["value"], *fit["interval"])),
+        "name": _named,
         "prose": lambda text: Markup(prose(text)),
         "symbol": lambda latex: Markup(mathml(latex)),
         "formula": lambda latex: Markup(mathml(latex, block=True)),
@@ -65,6 +66,13 @@ def render_page(
         figures=pictures,
         palette=[(colour[1:], dark) for colour, dark in DARK_THEME.items()],
     )
+
+
+def _named(parameter: str) -> str:
+    """A parameter as the page writes it: one with a Greek name as that letter."""
+    from sympy.printing.pretty.pretty_symbology import pretty_symbol
+
+    return str(pretty_symbol("epsilon" if parameter == "eps" else parameter))
 
 
 def _summary(value: Any) -> str:

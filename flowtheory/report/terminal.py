@@ -68,12 +68,12 @@ def _findings(document: Mapping[str, Any]) -> Table:
     table.add_column("cases", justify="right", no_wrap=True)
     table.add_column("found", justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
-    fitted = {fit["name"]: with_error(fit["value"], *fit["interval"]) for fit in document["fits"]}
     for one in document["findings"]:
         claim = Text(one["claim"])
         if one["verdict"] != "AGREES":
             claim.append(f"\nexpected {one['expected']}", "dim")
-        found = fitted.get(one["claim"], number(one["value"]))
+        interval = one["interval"]
+        found = with_error(one["value"], *interval) if interval else number(one["value"])
         verdict = Text(one["verdict"], _STYLES[one["verdict"]])
         table.add_row(claim, str(one["cases"]), found, verdict)
     _add_controls(table, document["controls"])
@@ -90,11 +90,7 @@ def _add_controls(table: Table, controls: Sequence[Mapping[str, Any]]) -> None:
 
 def _verdict(document: Mapping[str, Any]) -> Table:
     tested = document["range"]
-    numbers = [
-        f"{label} {span(*tested[key])}"
-        for key, label in (("n", "n"), ("mu", "mu"), ("h", "h"), ("eps", "eps"))
-        if tested[key]
-    ]
+    numbers = [f"{name} {span(*found)}" for name, found in tested["parameters"].items()]
     counts = f"{tested['measured']} of {tested['cases']} cases measured"
     table = labelled([])
     table.add_row(

@@ -11,20 +11,20 @@ from hypothesis import strategies as st
 
 from flowtheory.errors import DataError
 from flowtheory.judge import (
+    Attained,
+    Equality,
     Evidence,
+    UpperBound,
     Verdict,
     fit_slope,
-    judge_attained,
-    judge_equality,
     judge_fit,
-    judge_upper_bound,
 )
 
 VERDICTS = st.lists(st.sampled_from(list(Verdict)), max_size=6)
 
 
 def row(measured, predicted=1.0):
-    return Evidence("e", "f", 2, 0.1, 1, 0.0, None, predicted, measured)
+    return Evidence("e", "f", {"n": 2}, measured, predicted)
 
 
 @given(VERDICTS)
@@ -39,26 +39,26 @@ def test_exit_codes():
 
 
 def test_an_upper_bound_is_violated_by_one_row():
-    assert judge_upper_bound("b", [row(0.5), row(1.0)]).verdict is Verdict.AGREES
-    found = judge_upper_bound("b", [row(0.5), row(1.01)])
+    assert UpperBound().judge("b", [row(0.5), row(1.0)]).verdict is Verdict.AGREES
+    found = UpperBound().judge("b", [row(0.5), row(1.01)])
     assert found.verdict is Verdict.DISAGREES
     assert found.value == 1.01
 
 
 def test_censored_rows_do_not_count_as_agreement():
-    assert judge_upper_bound("b", [row(math.nan)]).verdict is Verdict.INCONCLUSIVE
-    assert judge_equality("b", [row(math.nan)], 0.1).verdict is Verdict.INCONCLUSIVE
-    assert judge_upper_bound("b", [row(math.nan), row(0.5)]).cases == 1
+    assert UpperBound().judge("b", [row(math.nan)]).verdict is Verdict.INCONCLUSIVE
+    assert Equality(0.1).judge("b", [row(math.nan)]).verdict is Verdict.INCONCLUSIVE
+    assert UpperBound().judge("b", [row(math.nan), row(0.5)]).cases == 1
 
 
 def test_a_bound_that_nothing_approaches_is_not_tested():
-    assert judge_attained("a", [row(0.2)], 0.9).verdict is Verdict.INCONCLUSIVE
-    assert judge_attained("a", [row(0.95)], 0.9).verdict is Verdict.AGREES
+    assert Attained(0.9).judge("a", [row(0.2)]).verdict is Verdict.INCONCLUSIVE
+    assert Attained(0.9).judge("a", [row(0.95)]).verdict is Verdict.AGREES
 
 
 def test_equality_within_tolerance():
-    assert judge_equality("e", [row(1 + 1e-11)], 1e-10).verdict is Verdict.AGREES
-    assert judge_equality("e", [row(1 + 1e-9)], 1e-10).verdict is Verdict.DISAGREES
+    assert Equality(1e-10).judge("e", [row(1 + 1e-11)]).verdict is Verdict.AGREES
+    assert Equality(1e-10).judge("e", [row(1 + 1e-9)]).verdict is Verdict.DISAGREES
 
 
 def test_the_interval_of_a_slope_covers_at_its_level():

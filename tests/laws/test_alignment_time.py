@@ -83,7 +83,7 @@ def test_real_images_report_what_violates_the_assumption():
     whole = result.summary["whole"]
     assert whole["n"] == 360
     assert whole["violating_fraction"] == pytest.approx(0.0669, abs=1e-4)
-    levels = {row.mu for row in result.rows}
+    levels = {row["mu"] for row in result.rows}
     assert len(levels) >= 6
     assert min(levels) >= 0.02
 

@@ -1,4 +1,4 @@
-"""The common suite: every registered law runs, agrees, and rejects all of its negative controls."""
+"""The common suite: every registered law runs, agrees, and rejects all of its wrong variants."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import sympy as sp
 
 from flowtheory.data import digits
 from flowtheory.errors import UnknownNameError
-from flowtheory.judge import Verdict, judge_upper_bound
+from flowtheory.judge import UpperBound, Verdict
+from flowtheory.laws.check import check_law
 from flowtheory.laws.record import Effort, Settings
 from flowtheory.laws.registry import LAWS, get_law
 from flowtheory.laws.verify import verify
@@ -21,7 +22,8 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module", params=sorted(LAWS))
 def verification(request):
-    return verify(LAWS[request.param], Settings(data=digits()))
+    """A quick run with a seed that is not the default one."""
+    return verify(LAWS[request.param], Settings(seed=1, effort=Effort.QUICK, data=digits()))
 
 
 def test_the_law_agrees(verification):
@@ -29,57 +31,56 @@ def test_the_law_agrees(verification):
     assert verification.verdict is Verdict.AGREES
 
 
-def test_every_negative_control_disagrees(verification):
+def test_every_wrong_variant_disagrees(verification):
     assert len(verification.controls) >= 3
-    assert {f.verdict for f in verification.controls.values()} == {Verdict.DISAGREES}
+    accepted = [n for n, f in verification.controls.items() if f.verdict is not Verdict.DISAGREES]
+    assert accepted == []
 
 
-def test_evidence_is_finite_and_counts_its_neurons(verification):
-    assert len(verification.rows) > 100
+def test_evidence_is_finite_or_cut_off_and_counts_its_neurons(verification):
+    assert verification.rows
     for row in verification.rows:
-        assert math.isfinite(row.measured)
-        assert row.live + row.dead + row.censored == row.h
+        assert math.isfinite(row.measured) or math.isfinite(row.cut)
+        assert row.error >= 0
+        if row.counts:
+            assert sum(row.counts.values()) == row["h"]
+
+
+def test_every_claim_is_about_some_rows(verification):
+    for claim in verification.law.claims:
+        assert any(claim.covers(row) for row in verification.rows), claim.name
 
 
 def test_the_record_is_complete(verification):
-    law = verification.law
+    law = check_law(verification.law)
     assert {s.role for s in law.statements} & {"published", "derived"}
     for statement in law.statements:
         assert statement.source
         assert isinstance(statement.expression, sp.Basic)
-    described = {info.symbol for info in law.symbols}
-    used = set().union(*(s.expression.free_symbols for s in law.statements))
-    lhs = {s.expression.args[0] for s in law.statements}
-    assert used - lhs <= described
     assert (ROOT / law.docs).is_file()
-    assert law.not_shown
-    assert law.references
     assert law.derive is not None
     assert len(law.derive()) > 5
 
 
-def test_the_range_that_the_table_of_laws_quotes_is_the_one_tested(verification):
-    assert verification.law.tested_range == verification.tested_range()
+def test_figures_have_captions(verification):
+    figures = verification.figures()
+    assert figures
+    assert all(caption for _, caption in figures.values())
 
 
 @pytest.mark.parametrize("name", sorted(LAWS))
-def test_verification_is_reproducible_and_agrees_for_other_seeds(name):
+def test_evidence_is_reproducible(name):
     settings = Settings(seed=1, effort=Effort.QUICK, data=digits())
-    first = verify(LAWS[name], settings)
-    assert first.verdict is Verdict.AGREES
-    part = replace(LAWS[name], experiments=LAWS[name].experiments[:2], controls=())
-    again = verify(part, settings).rows
-    assert [row.as_dict() for row in first.rows[: len(again)]] == [row.as_dict() for row in again]
-    other = verify(LAWS[name], Settings(seed=2, effort=Effort.QUICK, data=digits(3, 8)))
-    assert other.verdict is Verdict.AGREES
-    assert [row.as_dict() for row in other.rows] != [row.as_dict() for row in first.rows]
+    part = replace(LAWS[name], experiments=LAWS[name].experiments[:1], claims=(), controls=())
+    first, again = (verify(part, settings).rows for _ in range(2))
+    assert [row.as_dict() for row in first] == [row.as_dict() for row in again]
 
 
 def test_evidence_that_rejects_no_wrong_claim_is_inconclusive():
     law = LAWS["alignment-time"]
     agreeing = replace(
         law.controls[0],
-        judge=lambda results: judge_upper_bound("powerless", results["attaining"].rows),
+        judge=lambda results: UpperBound().judge("powerless", results["attaining"].rows),
     )
     attaining = [e for e in law.experiments if e.name == "attaining"]
     settings = Settings(effort=Effort.QUICK)

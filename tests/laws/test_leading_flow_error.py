@@ -18,7 +18,6 @@ from flowtheory.laws.leading_flow_error.measure import Sweep, sweep, system
 from flowtheory.laws.record import Effort, Settings
 from flowtheory.laws.verify import verify
 from flowtheory.outcome import Outcome
-from flowtheory.plot.gallery import figures_of
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +42,7 @@ def test_against_a_wrong_potential_the_error_has_order_zero(quick):
 
 
 def test_the_figure_shows_every_row_beside_its_prediction(quick):
-    (figure, caption), *_ = figures_of(quick).values()
+    (figure, caption), *_ = quick.figures().values()
     assert "nothing is fitted" in caption
     measured = {row.measured for row in quick.rows}
     shown = [v for axes in figure.axes for line in axes.lines for v in line.get_ydata()]

@@ -66,7 +66,7 @@ class TestBound:
         for family in {row.family for row in ALL_ROWS}:
             own = [r for r in ALL_ROWS if r.family == family and np.isfinite(r.measured)]
             marks = line(over_mu, family)
-            np.testing.assert_array_equal(marks.get_xdata(), [r.mu for r in own])
+            np.testing.assert_array_equal(marks.get_xdata(), [r["mu"] for r in own])
             np.testing.assert_array_equal(marks.get_ydata(), [r.measured for r in own])
             below = ratios[marks.get_color(), marks.get_marker()]
             np.testing.assert_array_equal(below.get_ydata(), [r.ratio for r in own])
@@ -100,7 +100,10 @@ class TestBound:
         assert n.startswith(r"$n$ (at $\mu = 0.01$")
 
     def test_rounded_mu_is_the_same_level(self):
-        rows = [replace(r, mu=0.01 * (1 + 1e-14 * r.n)) for r in fake.attaining_rows()[-4:]]
+        rows = [
+            replace(r, parameters={**r.parameters, "mu": 0.01 * (1 + 1e-14 * r["n"])})
+            for r in fake.attaining_rows()[-4:]
+        ]
         over_n = draw_bound(rows).axes[1]
         assert over_n.lines[0].get_xdata().size == 4
 

@@ -15,13 +15,13 @@ from matplotlib.figure import Figure
 from flowtheory.clock import REFERENCE
 from flowtheory.data import LabelledData
 from flowtheory.judge import (
+    Attained,
+    Equality,
     Evidence,
     Finding,
+    UpperBound,
     fit_slope,
-    judge_attained,
-    judge_equality,
     judge_fit,
-    judge_upper_bound,
 )
 from flowtheory.judge.verdict import Verdict
 from flowtheory.laws.record import (
@@ -73,8 +73,14 @@ def f2_time(mu):
 
 def row(family, n, mu, predicted, measured, **more) -> Evidence:
     experiment = more.pop("experiment", "attaining")
-    values = {"h": 8, "eps": 0.0, "seed": None, "live": 5, "dead": 3} | more
-    return Evidence(experiment, family, n, mu, predicted=predicted, measured=measured, **values)
+    parameters = {"n": n, "mu": mu, "h": 8, "eps": 0.0}
+    counts = {"live": 5, "dead": 3, "censored": 0}
+    for name in (*parameters, *counts):
+        if name in more:
+            (parameters if name in parameters else counts)[name] = more.pop(name)
+    return Evidence(
+        experiment, family, parameters, measured, predicted, seed=more.get("seed"), counts=counts
+    )
 
 
 @cache
@@ -128,7 +134,7 @@ def results() -> Mapping[str, ExperimentResult]:
     f2 = [r for r in attain if r.family == "four-points"]
     fits = tuple(
         fit_slope(
-            np.log([1 / r.mu for r in rows[:16]]),
+            np.log([1 / r["mu"] for r in rows[:16]]),
             np.array([r.measured for r in rows[:16]]),
             name=f"slope of T X_min in ln(1/mu), {name}",
             predicted=slope,
@@ -140,18 +146,18 @@ def results() -> Mapping[str, ExperimentResult]:
     eps, error = eps_sweep()
     order = fit_slope(np.log(eps), np.log(error), name="order in eps", predicted=2.0, remainder=0.1)
     attaining_findings = (
-        judge_equality("F2: T X_min = 2 arcsinh(sqrt((1-mu)/2)/mu)", [f2[0]], 1e-6),
-        judge_attained("F2 attains B(mu) as mu -> 0", f2, 1 - 1e-6),
+        Equality(1e-6).judge("F2: T X_min = 2 arcsinh(sqrt((1-mu)/2)/mu)", [f2[0]]),
+        Attained(1 - 1e-6).judge("F2 attains B(mu) as mu -> 0", f2),
         *(judge_fit(fit.name, fit) for fit in fits),
     )
     return {
         "random": ExperimentResult(
-            random, findings=(judge_upper_bound("T X_min <= B(mu), start outside S_-", random),)
+            random, findings=(UpperBound().judge("T X_min <= B(mu), start outside S_-", random),)
         ),
         "attaining": ExperimentResult(attain, fits, attaining_findings),
         "others": ExperimentResult(
             other_rows(),
-            findings=(judge_upper_bound("no attack exceeds its bound", other_rows()[:4]),),
+            findings=(UpperBound().judge("no attack exceeds its bound", other_rows()[:4]),),
             summary={"whole": {"n": 360, "violating_fraction": np.float64(0.031), "mu": -0.2}},
         ),
         "finite-eps": ExperimentResult(

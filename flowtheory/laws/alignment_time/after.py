@@ -13,7 +13,7 @@ from flowtheory.flow import (
     solve,
     weights_and_spectrum,
 )
-from flowtheory.judge import Evidence, judge_equality, judge_upper_bound
+from flowtheory.judge import Equality, Evidence, UpperBound
 from flowtheory.laws.alignment_time import formulas
 from flowtheory.laws.record import ExperimentResult, Settings
 from flowtheory.laws.rows import evidence
@@ -50,9 +50,9 @@ def after_alignment(settings: Settings) -> ExperimentResult:
     note = "largest stable rank after the loss has halved; limit at most 2"
     two = evidence("stable rank", data, 2.0 + EPS, peak, h=6, eps=EPS, note=note)
     findings = (
-        judge_upper_bound("L(t) <= L(t2)/(L(t2) alpha (t - t2) + 1) after alignment", decay),
-        judge_equality("stable rank tends to its closed form", [rank], RANK_TOLERANCE),
-        judge_upper_bound("stable rank at most 2 + O(eps)", [two]),
+        UpperBound().judge("L(t) <= L(t2)/(L(t2) alpha (t - t2) + 1) after alignment", decay),
+        Equality(RANK_TOLERANCE).judge("stable rank tends to its closed form", [rank]),
+        UpperBound().judge("stable rank at most 2 + O(eps)", [two]),
     )
     curves = {"time": late.times, "loss": late.loss, "stable_rank": late["stable_rank"]}
     return ExperimentResult((*decay, rank, two), findings=findings, curves=curves)

@@ -11,13 +11,13 @@ from scipy.optimize import differential_evolution
 from flowtheory.data import Case, LabelledData, family, repeller_starts
 from flowtheory.exact import propagate
 from flowtheory.judge import (
+    Attained,
+    Equality,
     Evidence,
     Finding,
+    UpperBound,
     fit_slope,
-    judge_attained,
-    judge_equality,
     judge_fit,
-    judge_upper_bound,
 )
 from flowtheory.laws.alignment_time import formulas
 from flowtheory.laws.alignment_time.comparison import PARTS, Comparison, compare
@@ -40,7 +40,7 @@ def random_data(settings: Settings) -> ExperimentResult:
         rows.extend(row for row in found if row is not None)
         settings.progress("random separable data", k + 1, total)
     findings = [
-        judge_upper_bound(_PART_CLAIMS[part], [r for r in rows if r.note == f"part {part}"])
+        UpperBound().judge(_PART_CLAIMS[part], [r for r in rows if r.note == f"part {part}"])
         for part in PARTS
     ]
     return ExperimentResult(tuple(rows), findings=tuple(findings))
@@ -73,7 +73,7 @@ def adversarial(settings: Settings) -> ExperimentResult:
         rows.extend(row for part in PARTS if (row := found.row("adversarial", part=part, seed=k)))
         settings.progress("adversarial search", k + 1, len(jobs))
     return ExperimentResult(
-        tuple(rows), findings=(judge_upper_bound("no attack exceeds its bound", rows),)
+        tuple(rows), findings=(UpperBound().judge("no attack exceeds its bound", rows),)
     )
 
 
@@ -137,20 +137,20 @@ def attaining(settings: Settings) -> ExperimentResult:
         _slope("slope of T X_min in ln(1/mu), F1", log_inverse, f1, 1.0, (("F2's slope", 2.0),)),
         _slope("slope of T X_min in ln(1/mu), F2", log_inverse, f2, 2.0, (("F1's slope", 1.0),)),
         fit_slope(
-            np.log([row.n for row in f3]),
+            np.log([row["n"] for row in f3]),
             np.array([row.measured for row in f3]),
             name="slope of T X_min in ln n, F3",
             predicted=0.0,
-            alternatives=(("T proportional to ln n", f3[0].measured / np.log(f3[0].n)),),
+            alternatives=(("T proportional to ln n", f3[0].measured / np.log(f3[0]["n"])),),
         ),
     )
     settings.progress("attaining families", 1, 1)
     findings: list[Finding] = [
-        judge_equality("F1: T X_min = arccosh(1/mu)", f1, 1e-10),
-        judge_equality("F2: T X_min = 2 arcsinh(sqrt((1-mu)/2)/mu)", f2, 1e-10),
-        judge_equality("F3: T X_min does not depend on n", f3, 1e-10),
-        judge_upper_bound("F2 stays below B(mu)", against_bound),
-        judge_attained("F2 attains B(mu) as mu -> 0", against_bound, 1 - 1e-6),
+        Equality(1e-10).judge("F1: T X_min = arccosh(1/mu)", f1),
+        Equality(1e-10).judge("F2: T X_min = 2 arcsinh(sqrt((1-mu)/2)/mu)", f2),
+        Equality(1e-10).judge("F3: T X_min does not depend on n", f3),
+        UpperBound().judge("F2 stays below B(mu)", against_bound),
+        Attained(1 - 1e-6).judge("F2 attains B(mu) as mu -> 0", against_bound),
         *(judge_fit(fit.name, fit) for fit in fits),
     ]
     rows = tuple(f1 + f2 + f3 + against_bound)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from flowtheory.judge import Evidence, Finding, fit_slope, judge_fit, judge_upper_bound
+from flowtheory.judge import Evidence, Finding, UpperBound, fit_slope, judge_fit
 from flowtheory.laws.alignment_time import formulas
 from flowtheory.laws.record import Control, ExperimentResult
 
@@ -17,13 +17,15 @@ Results = Mapping[str, ExperimentResult]
 def _rows(results: Results, *families: str) -> list[Evidence]:
     """Effective-flow rows of the attaining families, one per (family, n, mu)."""
     rows = results["attaining"].rows
-    return list({(r.family, r.n, r.mu): r for r in rows if r.family in families}.values())
+    return list({(r.family, r["n"], r["mu"]): r for r in rows if r.family in families}.values())
 
 
 def _bound_control(name: str, claim: str, wrong: Callable[[float], float]) -> Control:
     def judge(results: Results) -> Finding:
         rows = _rows(results, "two-points", "four-points")
-        return judge_upper_bound(claim, [replace(r, predicted=float(wrong(r.mu))) for r in rows])
+        return UpperBound().judge(
+            claim, [replace(r, predicted=float(wrong(r["mu"]))) for r in rows]
+        )
 
     return Control(name, claim, ("attaining",), judge)
 
@@ -31,7 +33,7 @@ def _bound_control(name: str, claim: str, wrong: Callable[[float], float]) -> Co
 def _power_law_on_two_points(results: Results) -> Finding:
     rows = _rows(results, "two-points")
     fit = fit_slope(
-        np.log([r.mu for r in rows]),
+        np.log([r["mu"] for r in rows]),
         np.log([r.measured for r in rows]),
         name="exponent of mu on F1",
         predicted=-0.5,
@@ -43,10 +45,10 @@ def _log_n_on_copies(results: Results) -> Finding:
     rows = _rows(results, "four-points-copied")
     first = rows[0]
     fit = fit_slope(
-        np.log([r.n for r in rows]),
+        np.log([r["n"] for r in rows]),
         np.array([r.measured for r in rows]),
         name="slope of T X_min in ln n on F3",
-        predicted=first.measured / float(np.log(first.n)),
+        predicted=first.measured / float(np.log(first["n"])),
     )
     return judge_fit("T grows as log n on F3", fit)
 
@@ -58,7 +60,7 @@ def _first_order_in_eps(results: Results) -> Finding:
 
 def _same_clock_for_logistic(results: Results) -> Finding:
     rows = [r for r in results["finite-eps"].rows if r.note.startswith("logistic")]
-    return judge_upper_bound(
+    return UpperBound().judge(
         "the logistic loss needs no change of clock",
         [replace(r, predicted=r.predicted / 2) for r in rows],
     )

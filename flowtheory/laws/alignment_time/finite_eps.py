@@ -8,11 +8,11 @@ from flowtheory.data import family
 from flowtheory.flow import Settings as Accuracy
 from flowtheory.flow import Trajectory, solve
 from flowtheory.judge import (
+    Equality,
     Evidence,
+    UpperBound,
     fit_slope,
-    judge_equality,
     judge_fit,
-    judge_upper_bound,
 )
 from flowtheory.laws.alignment_time import formulas
 from flowtheory.laws.record import ExperimentResult, Settings
@@ -51,8 +51,8 @@ def finite_eps(settings: Settings) -> ExperimentResult:
     drifts = [_drift_row(run, eps) for run, eps in pairs]
     findings = (
         judge_fit(fit.name, fit, "published: O(eps)"),
-        judge_equality("the logistic loss doubles all times, 2*logistic keeps them", clocks, 1e-7),
-        judge_upper_bound(f"v^2 - |w|^2 is conserved to {DRIFT:g} |w|^2", drifts),
+        Equality(1e-7).judge("the logistic loss doubles all times, 2*logistic keeps them", clocks),
+        UpperBound().judge(f"v^2 - |w|^2 is conserved to {DRIFT:g} |w|^2", drifts),
     )
     return ExperimentResult(tuple(rows + clocks + drifts), (fit,), findings)
 

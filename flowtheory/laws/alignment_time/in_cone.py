@@ -15,7 +15,7 @@ import numpy as np
 from flowtheory.clock import Clock
 from flowtheory.data import Case, family
 from flowtheory.exact import propagate
-from flowtheory.judge import Evidence, fit_slope, judge_equality, judge_fit
+from flowtheory.judge import Equality, Evidence, fit_slope, judge_fit
 from flowtheory.laws.alignment_time import formulas
 from flowtheory.laws.record import ExperimentResult, Settings
 from flowtheory.laws.rows import evidence
@@ -34,12 +34,14 @@ def in_cone(settings: Settings) -> ExperimentResult:
         rows.extend(_row(n, float(mu)) for mu in np.geomspace(1.0 / n, 0.9, points))
         settings.progress("alignment inside the cone", k + 1, len(sizes))
     n = sizes[-1]
-    steep = [row for row in rows if row.n == n and row.mu >= 0.05]
+    steep = [row for row in rows if row["n"] == n and row["mu"] >= 0.05]
     # |x_+| = n sqrt(mu) but for a factor that tends to 1 for mu n >> 1: its logarithm is the
     # remainder.
-    last = np.array([math.log(formulas.class_sum(n, r.mu) / (n * math.sqrt(r.mu))) for r in steep])
+    last = np.array(
+        [math.log(formulas.class_sum(n, r["mu"]) / (n * math.sqrt(r["mu"]))) for r in steep]
+    )
     fit = fit_slope(
-        np.log([row.mu for row in steep]),
+        np.log([row["mu"] for row in steep]),
         np.log([row.measured for row in steep]),
         name="exponent of mu, in-cone time on the mean clock, F4",
         predicted=-0.5,
@@ -47,7 +49,7 @@ def in_cone(settings: Settings) -> ExperimentResult:
         alternatives=(("no power of mu", 0.0), ("mu^-1", -1.0)),
     )
     findings = (
-        judge_equality("F4: in-cone time equals its closed form", rows, 1e-9),
+        Equality(1e-9).judge("F4: in-cone time equals its closed form", rows),
         judge_fit(fit.name, fit),
     )
     return ExperimentResult(tuple(rows), (fit,), findings)

@@ -10,6 +10,7 @@ from flowtheory.laws.alignment_time import formulas as f
 from flowtheory.laws.alignment_time.after import after_alignment
 from flowtheory.laws.alignment_time.bound import adversarial, attaining, random_data
 from flowtheory.laws.alignment_time.controls import CONTROLS
+from flowtheory.laws.alignment_time.figures import alignment_time_figures
 from flowtheory.laws.alignment_time.finite_eps import finite_eps
 from flowtheory.laws.alignment_time.in_cone import in_cone
 from flowtheory.laws.alignment_time.real import real_data
@@ -64,6 +65,7 @@ SYMBOLS = (
     SymbolInfo(f.xi, "1 - largest squared cosine between hull and outside of the cones", "1"),
     SymbolInfo(f.theta_0, "angle between the start and x_-", "rad"),
     SymbolInfo(f.x_minus, "norm of the sum of the negative data", "input"),
+    SymbolInfo(_T1, "end of the alignment phase, as published", "1/input (sum loss, slope 1)"),
     SymbolInfo(_T, "last switch of a neuron's activation pattern", "1/input (sum loss, slope 1)"),
 )
 
@@ -123,5 +125,6 @@ LAW = Law(
     ),
     docs="docs/laws/alignment-time.md",
     derive=derive_alignment,
+    figures=alignment_time_figures,
     tested_range="n 2..2002, mu 1e-08..0.9, eps 0..0.003, 2583 cases",
 )

@@ -13,7 +13,7 @@ import numpy as np
 
 from flowtheory.data import LabelledData, gaussian_starts, separable_subset
 from flowtheory.errors import DataError
-from flowtheory.judge import Evidence, judge_upper_bound
+from flowtheory.judge import Evidence, UpperBound
 from flowtheory.laws.alignment_time import formulas
 from flowtheory.laws.alignment_time.comparison import Comparison, a_posteriori, align, compare
 from flowtheory.laws.record import ExperimentResult, Settings
@@ -50,15 +50,15 @@ def real_data(settings: Settings) -> ExperimentResult:
     below = [row for row in worst if row is not None]
     below_informed = [row for row in informed if row is not None]
     settings.progress("real images", len(subsets) + 1, len(subsets) + 1)
-    largest = max(below, key=lambda row: row.n)
+    largest = max(below, key=lambda row: row["n"])
     loose = (
-        f"worst case: at n = {largest.n} the slowest neuron takes {largest.ratio:.1e} of it, since "
-        "|x_a| is of order n and not X_min"
+        f"worst case: at n = {largest['n']:.0f} the slowest takes {largest.ratio:.1e} of it, "
+        "since |x_a| is of order n and not X_min"
     )
     sharp = "X_min replaced by the least |x_a| that the neuron visited"
     findings = (
-        judge_upper_bound("real images: T X_min below its bound", below, loose),
-        judge_upper_bound("real images: T below the a-posteriori bound", below_informed, sharp),
+        UpperBound().judge("real images: T X_min below its bound", below, loose),
+        UpperBound().judge("real images: T below the a-posteriori bound", below_informed, sharp),
     )
     return ExperimentResult(
         tuple(below + below_informed + typical),

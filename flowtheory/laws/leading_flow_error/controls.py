@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from flowtheory.judge import Finding, Fit, Verdict, fit_slope, judge_equality
+from flowtheory.judge import Equality, Finding, Fit, Verdict, fit_slope
 from flowtheory.laws.leading_flow_error.measure import WRONG_FACTOR
 from flowtheory.laws.record import Control, ExperimentResult
 
@@ -54,7 +54,7 @@ def _no_constant(results: Results) -> Finding:
     rows = [row for name in _BOTH for row in results[name].rows]
     claim = "the error is eps^q, with no constant"
     by_note = [replace(row, predicted=row.predicted / _constant(row.note)) for row in rows]
-    return judge_equality(claim, by_note, 0.01)
+    return Equality(0.01).judge(claim, by_note)
 
 
 def _constant(note: str) -> float:

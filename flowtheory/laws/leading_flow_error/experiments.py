@@ -2,18 +2,17 @@ r"""Experiments: the order in $\varepsilon$ and the constant, without and with f
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from flowtheory.judge import (
+    Equality,
     Evidence,
     Finding,
     Fit,
     Verdict,
     fit_slope,
-    judge_equality,
     judge_fit,
 )
 from flowtheory.laws.leading_flow_error.cases import WIDTH, Case, with_feedback, without_feedback
@@ -61,15 +60,13 @@ def _measure(name: str, what: str, cases: Sequence[Case], settings: Settings) ->
     smallest = [
         row
         for row in rows
-        if row.eps == min(other.eps for other in rows if other.family == row.family)
+        if row["eps"] == min(other["eps"] for other in rows if other.family == row.family)
     ]
     findings = (
         *(judge_fit(fit.name, fit) for fit in fits),
         judge_widths(f"{name}: every interval is narrower than {WIDEST:g}", fits),
-        judge_equality(
-            f"{name}: error = C eps^q at the least eps, C from the first variation",
-            smallest,
-            TOLERANCE,
+        Equality(TOLERANCE).judge(
+            f"{name}: error = C eps^q at the least eps, C from the first variation", smallest
         ),
     )
     return ExperimentResult(tuple(rows), tuple(fits), findings, curves={"wrong potential": wrong})
@@ -89,14 +86,11 @@ def _rows(name: str, case: Case, found: Sweep, seed: int) -> list[Evidence]:
         Evidence(
             experiment=name,
             family=case.label,
-            n=found.samples,
-            mu=math.nan,
-            h=WIDTH,
-            eps=float(eps),
+            parameters={"n": found.samples, "h": WIDTH, "eps": float(eps)},
             seed=seed,
             predicted=float(predicted_error(found.constant, eps, gap)),
             measured=float(error),
-            live=WIDTH,
+            counts={"live": WIDTH},
             note=f"q = {gap}, C = {found.constant:.4g}",
         )
         for eps, error in zip(found.eps, found.error, strict=True)

@@ -8,6 +8,7 @@ from flowtheory.clock import REFERENCE
 from flowtheory.laws.leading_flow_error import formulas as f
 from flowtheory.laws.leading_flow_error.controls import CONTROLS
 from flowtheory.laws.leading_flow_error.experiments import feedback, no_feedback
+from flowtheory.laws.leading_flow_error.figures import leading_flow_error_figures
 from flowtheory.laws.record import Experiment, Law, Statement, SymbolInfo
 
 _OURS = "derived here, docs/laws/leading-flow-error"
@@ -54,5 +55,6 @@ LAW = Law(
     ),
     docs="docs/laws/leading-flow-error.md",
     derive=f.derive_order,
+    figures=leading_flow_error_figures,
     tested_range="n 6..360, eps 1e-06..0.04642, 132 cases",
 )  # fmt: skip

@@ -89,7 +89,7 @@ def _bound(verification: Verification) -> Figure:
 def _slopes(result: ExperimentResult) -> Figure:
     series = []
     for label, name, slope, intercept in _SERIES:
-        rows = {row.mu: row for row in result.rows if row.family == name}
+        rows = {row["mu"]: row for row in result.rows if row.family == name}
         mu = np.array(sorted(rows))
         time = np.array([rows[m].measured for m in mu])
         series.append(Slope(label, mu, time, slope, intercept))
@@ -100,8 +100,8 @@ def _in_cone(result: ExperimentResult) -> Figure:
     rows = result.rows
     turned = float(formulas.in_cone_time(THETA_0, np.arccos(1 - DELTA), 1.0))
     return in_cone_figure(
-        np.array([row.n for row in rows]),
-        np.array([row.mu for row in rows]),
+        np.array([row["n"] for row in rows]),
+        np.array([row["mu"] for row in rows]),
         np.array([row.measured for row in rows]),
         collapsed=lambda mu_n: turned / np.sqrt(1 + 1 / mu_n),
     )
@@ -109,7 +109,7 @@ def _in_cone(result: ExperimentResult) -> Figure:
 
 def _order(result: ExperimentResult) -> Figure:
     rows = [row for row in result.rows if row.note == "exponential loss"]
-    eps = np.array([row.eps for row in rows])
+    eps = np.array([row["eps"] for row in rows])
     error = np.array([abs(row.measured - row.predicted) for row in rows])
     return order_figure(eps, error, result.fits[0])
 

@@ -40,7 +40,7 @@ def error_order_figure(rows: tuple[Evidence, ...]) -> Figure:
                 groups.setdefault((row.family, row.seed), []).append(row)
         for members in groups.values():
             eps, predicted, measured = np.array(
-                [(row.eps, row.predicted, row.measured) for row in members]
+                [(row["eps"], row.predicted, row.measured) for row in members]
             ).T
             order = round(float(np.polyfit(np.log(eps), np.log(predicted), 1)[0]))
             colour = _COLOURS.get(order, INK)

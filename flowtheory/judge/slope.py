@@ -1,0 +1,85 @@
+"""Slopes and exponents: how the measured quantity grows along an axis, beside the prediction."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from flowtheory.judge.equality import equivalent
+from flowtheory.judge.evidence import Evidence
+from flowtheory.judge.finding import Finding, nothing_measured
+from flowtheory.judge.fit import fit_slope
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A quantity that varies over the rows, with its name as shown."""
+
+    name: str
+    of: Callable[[Evidence], float]
+
+
+@dataclass(frozen=True)
+class Slope:
+    """The measured quantity has the slope of the predicted one along an axis.
+
+    Both are regressed on the same columns: the axis, an intercept for each (family, seed), and
+    those given in `beside` (a logarithm, the next power). Where the law knows its remainder this
+    tells constants and orders apart that a log-log fit mixes up. AGREES if the interval of the
+    measured slope lies within `tolerance` of the predicted one, relative to the larger of the two,
+    or within `floor`; DISAGREES if it lies outside.
+
+    Attributes:
+        axis: what the slope is along.
+        tolerance: relative.
+        floor: absolute; for slopes predicted to be 0.
+        log: of the logarithms of both quantities: an exponent, if the axis is one too.
+        beside: further columns.
+        replicates: each (family, seed) has a slope of its own, and these scatter.
+        remainder: bound on what the law neglects, row by row, in the ordinate that is fitted.
+    """
+
+    axis: Axis
+    tolerance: float = 0.0
+    floor: float = 0.0
+    log: bool = False
+    beside: tuple[Axis, ...] = ()
+    replicates: bool = False
+    remainder: Callable[[Evidence], float] | None = None
+
+    def judge(self, claim: str, rows: Sequence[Evidence], detail: str = "") -> Finding:
+        """The deciding number is the measured slope, with its interval."""
+        used = [row for row in rows if math.isfinite(row.measured)]
+        x = np.array([self.axis.of(row) for row in used])
+        if np.unique(x).size < 3:
+            return nothing_measured(claim, f"at least 3 values of {self.axis.name}", detail)
+        measured = np.array([row.measured for row in used])
+        errors = np.array([row.error for row in used])
+        predicted = np.array([row.predicted for row in used])
+        if self.log:
+            errors = errors / measured
+            measured, predicted = np.log(measured), np.log(predicted)
+        allowed = np.array([self.remainder(row) for row in used]) if self.remainder else 0.0
+        groups = [(row.family, row.seed) for row in used]
+        beside = [np.array([axis.of(row) for row in used]) for axis in self.beside]
+        claimed = fit_slope(x, predicted, name=claim, predicted=0.0, groups=groups, beside=beside)
+        fit = fit_slope(
+            x,
+            measured,
+            name=claim,
+            predicted=claimed.value,
+            remainder=allowed,
+            errors=errors,
+            groups=groups,
+            beside=beside,
+            replicates=self.replicates,
+        )
+        within = max(self.tolerance * max(abs(fit.value), abs(claimed.value)), self.floor)
+        verdict = equivalent(fit.low, fit.high, claimed.value, within)
+        expected = f"{claimed.value:.6g} +- {within:.2g}, slope in {self.axis.name}"
+        return Finding(
+            claim, verdict, fit.value, expected, fit.points, detail, low=fit.low, high=fit.high
+        )
