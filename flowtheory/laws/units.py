@@ -90,7 +90,7 @@ def _clashes(
     for _ in range(_TRIES):
         values = {symbol: _value(symbol, chance) for symbol in known}
         scaled = {
-            symbol: sp.Mul(values[symbol], _factor(unit.xreplace(values), base))
+            symbol: values[symbol] * _factor(unit.xreplace(values), base)
             for symbol, unit in units.items()
         }
         factors = [_change(side, values, scaled) for side in relation.args]
@@ -107,14 +107,14 @@ def _clashes(
     return ""
 
 
-def _value(symbol: sp.Symbol, chance: random.Random) -> sp.Basic:
+def _value(symbol: sp.Symbol, chance: random.Random) -> Any:
     """An integer for a symbol that is one, else a number below 1."""
     if symbol.is_integer:
         return sp.Integer(chance.randint(3, 6))
     return sp.Float(chance.uniform(0.1, 0.9), 30)
 
 
-def _factor(unit: sp.Basic, base: sp.Basic) -> sp.Basic:
+def _factor(unit: sp.Basic, base: sp.Basic) -> Any:
     """What a number of this unit is multiplied by when the base unit shrinks."""
     return unit.xreplace({s: _SCALE if s == base else sp.Integer(1) for s in unit.free_symbols})
 
