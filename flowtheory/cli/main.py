@@ -12,6 +12,7 @@ from flowtheory.cli.conserve import conserve
 from flowtheory.cli.derive import derive
 from flowtheory.cli.flow import flow
 from flowtheory.cli.laws import laws
+from flowtheory.cli.new_law import new_law
 from flowtheory.cli.verify import verify
 
 _HELP = """Derive, integrate, measure and judge small-initialization training dynamics.
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 app.command()(verify)
 app.command()(laws)
+app.command()(new_law)
 app.command()(derive)
 app.command()(conserve)
 app.command()(flow)

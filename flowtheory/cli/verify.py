@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flowtheory.cli.console import clear_errors, progress_bar, stderr, stdout
+from flowtheory.cli.console import clear_errors, progress_bar, stdout
+from flowtheory.cli.output import Output
+
+if TYPE_CHECKING:
+    from flowtheory.laws.record import Settings
 
 DEFAULT_REPORT = Path("out")
 
 
 def verify(
-    law: Annotated[str, typer.Argument(help="Name of a law; `flowtheory laws` lists them.")],
+    law: Annotated[
+        str | None,
+        typer.Argument(
+            help="Name of a law (`flowtheory laws` lists them), or a Python file that defines one."
+        ),
+    ] = None,
+    all_laws: Annotated[
+        bool, typer.Option("--all", help="Every law, and one page of all verdicts (the atlas).")
+    ] = False,
     data: Annotated[
         str,
         typer.Option(
@@ -27,8 +39,19 @@ def verify(
     seed: Annotated[int, typer.Option(help="Seed of everything that is random.")] = 0,
     quick: Annotated[bool, typer.Option("--quick", help="A few seconds, small ranges.")] = False,
     full: Annotated[bool, typer.Option("--full", help="Minutes, the widest ranges.")] = False,
+    time_limit: Annotated[
+        float | None,
+        typer.Option(help="Longest time of a law in seconds; its evidence so far is kept."),
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(help="With --all: processes at once. Default: one a core.")
+    ] = None,
+    fresh: Annotated[
+        bool,
+        typer.Option("--fresh", help="With --all: do not take over results of the same command."),
+    ] = False,
     report: Annotated[
-        Path | None, typer.Option(help="Directory of the report. Default: out/LAW.")
+        Path | None, typer.Option(help="Directory of the report. Default: out/LAW or out/atlas.")
     ] = None,
     no_report: Annotated[bool, typer.Option("--no-report", help="Write no report.")] = False,
     json_path: Annotated[
@@ -38,23 +61,50 @@ def verify(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress, no table.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
-    """Test a published law and give a verdict.
+    """Test a published law, or one of your own, and give a verdict.
 
     Exit status: 0 AGREES, 1 DISAGREES, 3 INCONCLUSIVE, 2 bad usage.
     """
-    with clear_errors(debug):
+    with clear_errors(debug, lambda: _INTERRUPTED[all_laws]):
+        _one_of(law, all_laws, no_report)
         effort = _effort(quick, full)
-        target = None if no_report else (report or DEFAULT_REPORT / law)
-        document, paths, code = _run(law, data, classes, seed, effort, target, json_path, quiet)
-        if json_path == "-":
-            from flowtheory.report import to_json
+        output = Output(report, no_report, json_path, quiet)
+        settings = _settings(seed, effort, data, classes)
+        options = f" --data {data} --classes {classes} --seed {seed}"
+        options += "" if effort == "standard" else f" --{effort}"
+        if law is None:
+            from flowtheory.cli.verify_all import verify_all
 
-            typer.echo(to_json(document).rstrip("\n"))
-        elif not quiet:
-            from flowtheory.report import print_verification
-
-            print_verification(stdout(), document, paths)
+            place = report or DEFAULT_REPORT / "atlas"
+            code = verify_all(settings, place, output, options, time_limit, jobs, fresh)
+        else:
+            code = _verify_one(law, settings, output, options, time_limit)
     raise typer.Exit(code)
+
+
+_INTERRUPTED = {
+    False: "nothing was written",
+    True: "finished laws are kept; the same command goes on with the others",
+}
+
+
+def _one_of(law: str | None, all_laws: bool, no_report: bool) -> None:
+    from flowtheory.errors import ParameterError
+
+    if (law is None) != all_laws:
+        both = "both a law and --all" if all_laws else "neither a law nor --all"
+        raise ParameterError(
+            f"{both} were given" if all_laws else f"{both} was given",
+            expected="one of them",
+            fix="flowtheory verify alignment-time, or flowtheory verify --all",
+            more="flowtheory laws",
+        )
+    if all_laws and no_report:
+        raise ParameterError(
+            "--all and --no-report were both given",
+            expected="at most one of them: the atlas is the report",
+            fix="drop --no-report",
+        )
 
 
 def _effort(quick: bool, full: bool) -> str:
@@ -69,49 +119,37 @@ def _effort(quick: bool, full: bool) -> str:
     return "quick" if quick else "full" if full else "standard"
 
 
-def _run(
-    name: str,
-    data: str,
-    classes: str,
-    seed: int,
-    effort: str,
-    target: Path | None,
-    json_path: str | None,
-    quiet: bool,
-) -> tuple[dict[str, Any], dict[str, Path], int]:
-    """Check everything that can be checked first, then verify, then write."""
+def _settings(seed: int, effort: str, data: str, classes: str) -> Settings:
     from flowtheory.cli.data_option import load
     from flowtheory.laws.record import Effort, Settings
-    from flowtheory.laws.registry import get_law
-    from flowtheory.laws.verify import verify as run_law
-    from flowtheory.report import check_writable, to_dict, write_report
-    from flowtheory.report.json_file import check_json_path, write_json
 
-    law = get_law(name)
-    Settings(seed=seed)
+    Settings(seed=seed)  # before the images are read
+    return Settings(seed, Effort(effort), load(data, classes))
+
+
+def _verify_one(
+    name: str, settings: Settings, output: Output, options: str, seconds: float | None
+) -> int:
+    """Check everything that can be checked first, then verify, then write."""
+    from dataclasses import replace
+
+    from flowtheory.judge import Verdict
+    from flowtheory.laws.load import find_law
+    from flowtheory.report import check_writable
+    from flowtheory.report.job import Job, run_job
+
+    law = find_law(name)
+    target = None if output.no_report else (output.report or DEFAULT_REPORT / law.name)
     if target is not None:
         check_writable(target)
-    json_file = None if json_path in (None, "-") else Path(json_path)
-    if json_file is not None:
-        check_json_path(json_file)
-    images = load(data, classes)
-    silent = quiet or json_path == "-"
-    with progress_bar(silent) as progress:
-        settings = Settings(seed, Effort(effort), images, progress)
-        verification = run_law(law, settings)
-    command = _command(name, data, classes, seed, effort)
-    document = to_dict(verification, command=command)
-    paths: dict[str, Path] = {}
-    if target is not None:
-        paths = write_report(verification, verification.figures(), target, command=command)
-    if json_file is not None:
-        write_json(document, json_file)
-        if not quiet:
-            stderr().print(f"evidence: {json_file}")
-    return document, paths, verification.verdict.exit_code
+    output.check()
+    command = f"flowtheory verify {name}{options}"
+    with progress_bar(output.silent) as progress:
+        job = Job(name, replace(settings, progress=progress), command, target, seconds)
+        document, paths = run_job(job)
+    output.write(document)
+    if not output.silent:
+        from flowtheory.report import print_verification
 
-
-def _command(name: str, data: str, classes: str, seed: int, effort: str) -> str:
-    """The command that gives the same verdict again."""
-    options = f" --data {data} --classes {classes} --seed {seed}"
-    return f"flowtheory verify {name}{options}" + ("" if effort == "standard" else f" --{effort}")
+        print_verification(stdout(), document, paths)
+    return Verdict(document["verdict"]).exit_code

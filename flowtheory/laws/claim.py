@@ -17,7 +17,7 @@ from jaxtyping import Float
 from flowtheory.errors import LawError
 from flowtheory.judge import Axis, Evidence, Finding, Kind
 from flowtheory.lower import numeric
-from flowtheory.symbolic.printing import tex
+from flowtheory.symbolic.printing import unicode_line
 
 
 @dataclass(frozen=True)
@@ -105,5 +105,5 @@ def axis(expression: sp.Expr) -> Axis:
     symbols = _symbols(expression)
     value = numeric(expression, symbols)
     return Axis(
-        f"${tex(expression)}$", lambda row: float(value(*(row[str(symbol)] for symbol in symbols)))
+        unicode_line(expression), lambda row: float(value(*(row[str(symbol)] for symbol in symbols)))
     )

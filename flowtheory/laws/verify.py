@@ -47,7 +47,6 @@ def verify(
     results, stopped = _run(law, settings, seconds)
     results = {name: _judged(law, name, result) for name, result in results.items()}
     controls = {} if stopped else _controls(law, results)
-    versions = {name: version(name) for name in _RECORDED} | {"python": platform.python_version()}
     return Verification(
         law,
         _verdict(results, controls, stopped),
@@ -55,9 +54,14 @@ def verify(
         controls,
         settings,
         time.perf_counter() - began,
-        versions,
+        versions(),
         stopped,
     )
+
+
+def versions() -> dict[str, str]:
+    """The versions of what a verdict depends on."""
+    return {name: version(name) for name in _RECORDED} | {"python": platform.python_version()}
 
 
 def _run(

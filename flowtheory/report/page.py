@@ -13,6 +13,7 @@ from flowtheory.report.numbers import number, span, typeset, with_error
 from flowtheory.report.svg import inline_svg
 
 if TYPE_CHECKING:
+    from jinja2 import Environment
     from matplotlib.figure import Figure
 
 Figures = Mapping[str, "tuple[Figure, str]"]
@@ -30,17 +31,42 @@ def render_page(
         figures: name -> (figure, caption). The first one is the figure that decides.
         downloads: figure name -> relative addresses of its files beside the page.
     """
+    from markupsafe import Markup
+
+    pictures = [
+        {
+            "name": name,
+            "svg": Markup(inline_svg(figure, name, caption)),
+            "caption": caption,
+            "files": downloads.get(name, []),
+        }
+        for name, (figure, caption) in figures.items()
+    ]
+    return (
+        environment()
+        .get_template("page.html.j2")
+        .render(
+            report=document,
+            groups=groups(document["evidence"]),
+            figures=pictures,
+        )
+    )
+
+
+def environment() -> Environment:
+    """The templates with the filters and colours of all pages."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(
+    templates = Environment(
         loader=PackageLoader("flowtheory.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
+    templates.globals["palette"] = [(colour[1:], dark) for colour, dark in DARK_THEME.items()]
+    templates.filters |= {
         "number": lambda value: typeset(number(value)),
         "span": lambda ends: typeset(span(*ends)) if ends else "-",
         "fitted": lambda fit: typeset(with_error(fit["value"], *fit["interval"])),
@@ -51,21 +77,7 @@ def render_page(
         "summary": _summary,
         "linked": lambda text: Markup(_linked(text)),
     }
-    pictures = [
-        {
-            "name": name,
-            "svg": Markup(inline_svg(figure, name, caption)),
-            "caption": caption,
-            "files": downloads.get(name, []),
-        }
-        for name, (figure, caption) in figures.items()
-    ]
-    return environment.get_template("page.html.j2").render(
-        report=document,
-        groups=groups(document["evidence"]),
-        figures=pictures,
-        palette=[(colour[1:], dark) for colour, dark in DARK_THEME.items()],
-    )
+    return templates
 
 
 def _named(parameter: str) -> str:

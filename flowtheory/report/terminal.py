@@ -13,7 +13,7 @@ from rich.text import Text
 
 from flowtheory.report.numbers import number, span, with_error
 
-_STYLES = {"AGREES": "bold green", "DISAGREES": "bold red", "INCONCLUSIVE": "bold yellow"}
+STYLES = {"AGREES": "bold green", "DISAGREES": "bold red", "INCONCLUSIVE": "bold yellow"}
 # A control that agrees is the failure.
 _CONTROL_STYLES = {"AGREES": "bold red", "DISAGREES": "green", "INCONCLUSIVE": "bold yellow"}
 
@@ -74,7 +74,7 @@ def _findings(document: Mapping[str, Any]) -> Table:
             claim.append(f"\nexpected {one['expected']}", "dim")
         interval = one["interval"]
         found = with_error(one["value"], *interval) if interval else number(one["value"])
-        verdict = Text(one["verdict"], _STYLES[one["verdict"]])
+        verdict = Text(one["verdict"], STYLES[one["verdict"]])
         table.add_row(claim, str(one["cases"]), found, verdict)
     _add_controls(table, document["controls"])
     return table
@@ -94,8 +94,10 @@ def _verdict(document: Mapping[str, Any]) -> Table:
     counts = f"{tested['measured']} of {tested['cases']} cases measured"
     table = labelled([])
     table.add_row(
-        Text(document["verdict"], _STYLES[document["verdict"]]), ", ".join([counts, *numbers])
+        Text(document["verdict"], STYLES[document["verdict"]]), ", ".join([counts, *numbers])
     )
+    if document["stopped"]:
+        table.add_row("", Text(document["stopped"], "bold yellow"))
     return table
 
 

@@ -2,7 +2,6 @@ r"""The user's own network: an output expression, checked before anything is der
 
 from __future__ import annotations
 
-import runpy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +9,13 @@ from typing import Any
 
 from sympy import Basic, Sum, Symbol
 
-from flowtheory.errors import FileFormatError, FlowtheoryError, ParameterError
+from flowtheory.errors import FileFormatError, ParameterError
 from flowtheory.symbolic.activation import Activation, find_activation
 from flowtheory.symbolic.expression import Expr, Indexed, IndexedBase
 from flowtheory.symbolic.index import axes_of, free_axes
 from flowtheory.symbolic.loss import Axes, Loss, find_loss
 from flowtheory.symbolic.network import SAMPLE, SAMPLES, Network
+from flowtheory.userfile import run_file
 
 _OURS = ("c", "h", "s", "y")
 _MORE = "flowtheory.symbolic.index: tensor, index, size, sum_over"
@@ -103,7 +103,7 @@ def load_network(path: str | Path) -> UserDefinition:
         FlowtheoryError: What the file itself got wrong in a call of ours, and a bad activation or
             loss, as they are raised.
     """
-    found = _run(Path(path))
+    found = run_file(path, "network", more=_MORE)
     network = found.get("network")
     if not isinstance(network, Network):
         missing = "network" not in found
@@ -119,25 +119,6 @@ def load_network(path: str | Path) -> UserDefinition:
         None if activation is None else find_activation(activation),
         None if loss is None else find_loss(loss),
     )
-
-
-def _run(path: Path) -> dict[str, Any]:
-    """The names that the file defines."""
-    if not path.is_file():
-        raise FileFormatError(
-            f"{path} is not a file", expected="a Python file", fix="check the path"
-        )
-    try:
-        return runpy.run_path(str(path))
-    except FlowtheoryError:  # it says already what is wrong and how to mend it
-        raise
-    except (Exception, SystemExit) as error:  # whatever the user's code does, the file is named
-        raise FileFormatError(
-            f"{path} raised {type(error).__name__}: {error}",
-            expected="a Python file that runs and defines `network`",
-            fix="run it by itself with python",
-            more=_MORE,
-        ) from error
 
 
 @dataclass(frozen=True)
