@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 
 from flowtheory.judge.equality import equivalent
 from flowtheory.judge.evidence import Evidence
 from flowtheory.judge.finding import Finding, nothing_measured
 from flowtheory.judge.fit import fit_slope
+from flowtheory.judge.verdict import Verdict
+
+_BENT = 3.0
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,8 @@ class Slope:
     those given in `beside` (a logarithm, the next power). Where the law knows its remainder this
     tells constants and orders apart that a log-log fit mixes up. AGREES if the interval of the
     measured slope lies within `tolerance` of the predicted one, relative to the larger of the two,
-    or within `floor`; DISAGREES if it lies outside.
+    or within `floor`; DISAGREES if it lies outside, or if the residuals bend: a square of the axis
+    fitted beside it changes the slope at the ends by more than three times what is tolerated.
 
     Attributes:
         axis: what the slope is along.
@@ -79,7 +84,36 @@ class Slope:
         )
         within = max(self.tolerance * max(abs(fit.value), abs(claimed.value)), self.floor)
         verdict = equivalent(fit.low, fit.high, claimed.value, within)
+        bend = _bend(x, measured, errors + allowed, groups, beside)
+        if bend > _BENT * within:
+            verdict = Verdict.DISAGREES
+            detail = "; ".join(filter(None, [detail, f"bent: the slope changes by {2 * bend:.2g}"]))
         expected = f"{claimed.value:.6g} +- {within:.2g}, slope in {self.axis.name}"
         return Finding(
             claim, verdict, fit.value, expected, fit.points, detail, low=fit.low, high=fit.high
         )
+
+
+def _bend(
+    x: Float[np.ndarray, " k"],
+    y: Float[np.ndarray, " k"],
+    allowed: Float[np.ndarray, " k"],
+    groups: Sequence[Hashable],
+    beside: Sequence[Float[np.ndarray, " k"]],
+) -> float:
+    """How much the slope at an end differs from the mean one, at least; 0 if it may not at all."""
+    if np.unique(x).size < 4:
+        return 0.0
+    square = (x - (x.min() + x.max()) / 2) ** 2
+    fit = fit_slope(
+        square,
+        y,
+        name="bend",
+        predicted=0.0,
+        remainder=allowed,
+        groups=groups,
+        beside=[x, *beside],
+    )
+    if not math.isfinite(fit.value) or fit.low <= 0 <= fit.high:
+        return 0.0
+    return min(abs(fit.low), abs(fit.high)) * float(np.ptp(x))

@@ -105,5 +105,6 @@ def axis(expression: sp.Expr) -> Axis:
     symbols = _symbols(expression)
     value = numeric(expression, symbols)
     return Axis(
-        unicode_line(expression), lambda row: float(value(*(row[str(symbol)] for symbol in symbols)))
+        unicode_line(expression),
+        lambda row: float(value(*(row[str(symbol)] for symbol in symbols))),
     )

@@ -177,6 +177,18 @@ class TestSlope:
         assert each.value == pytest.approx(np.mean(slopes), rel=1e-10)
         assert (each.high - each.low) / 2 == pytest.approx(half, rel=1e-6)
 
+    def test_a_line_that_bends_is_refuted_and_not_inconclusive(self):
+        rows = [row(1 / x, x=math.log(1 / x)) for x in np.logspace(-0.5, -2, 7)]
+        found = Slope(X, tolerance=0.05).judge("s", claimed(rows, lambda x: 6 * x))
+        assert found.verdict is Verdict.DISAGREES
+        assert "bent" in found.detail
+        noisy = np.random.default_rng(0).normal(0, 0.3, 40)
+        xs = np.linspace(0, 10, 40)
+        straight = [row(2 * x + e, 2 * x, x=x) for x, e in zip(xs, noisy, strict=True)]
+        assert Slope(X, tolerance=0.1).judge("s", straight).verdict is Verdict.AGREES
+        told = [row(2 * x + 0.1 * x**2, 2 * x, x=x, error=20.0) for x in xs]
+        assert "bent" not in Slope(X, tolerance=0.1).judge("s", told).detail
+
     def test_two_points_are_no_line(self):
         rows = [row(1.0, x=1.0), row(2.0, x=2.0), row(math.nan, x=3.0)]
         assert Slope(X, tolerance=1).judge("s", rows).verdict is Verdict.INCONCLUSIVE
