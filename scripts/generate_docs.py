@@ -83,20 +83,61 @@ def api_page(room: str, init: Path) -> str:
 
 
 def law_table(folder: str) -> str:
-    """The registered laws, for a page in `folder`: the first statement of each role."""
+    """The registered laws, for a page in `folder`: the first statement of each role, the verdict.
+
+    Verdicts and ranges are those of the stored atlas, which `flowtheory verify --all --full --json
+    docs/laws/atlas.json` writes.
+    """
     from flowtheory.laws.registry import LAWS
 
+    stored = json.loads((ROOT / "docs/laws/atlas.json").read_text(encoding="utf-8"))
+    judged = {one["law"]: one for one in stored["laws"]}
     rows = [
-        "| law | published | sharper, or derived here | source | verified over |",
-        "|---|---|---|---|---|",
+        "| law | published | sharper, or derived here | source | verdict | wrong variants rejected "
+        "| tested over |",
+        "|---|---|---|---|---|---|---|",
     ]
     for law in LAWS.values():
         first = (_first(law, "published"), _first(law, "sharper", "derived"))
         source = next((s.source for s in first if s), "")
         formulas = [_cell_formula(s.latex) if s else "" for s in first]
         name = f"[`{law.name}`]({law.docs.removeprefix(folder)})"
-        rows.append(f"| {' | '.join([name, *formulas, source, law.tested_range])} |")
+        found = judged.get(law.name)
+        verdict = ["not run", "", ""]
+        if found:
+            verdict = [
+                found["verdict"],
+                f"{found['rejected']} of {len(found['variants'])}",
+                found["range"],
+            ]
+        rows.append(f"| {' | '.join([name, *formulas, source, *verdict])} |")
     return "\n".join(rows)
+
+
+def power_page() -> str:
+    """What each wrong variant met, and how often a verdict was wrong over many seeds."""
+    stored = json.loads((ROOT / "docs/laws/power.json").read_text(encoding="utf-8"))
+    rows = [
+        "| law | wrong variant | accepted | not told apart | rejected |",
+        "|---|---|---|---|---|",
+    ]
+    for law, found in stored["laws"].items():
+        agreed = found["verdicts"].get("AGREES", 0)
+        runs = sum(found["verdicts"].values())
+        rows.append(f"| **{law}** | *none: the law itself agrees in {agreed} of {runs}* | | | |")
+        for name, counts in found["variants"].items():
+            cells = [counts.get(v, 0) for v in ("AGREES", "INCONCLUSIVE", "DISAGREES")]
+            rows.append(f"| | {name.replace('|', chr(92) + '|')} | {' | '.join(map(str, cells))} |")
+    return (
+        "\n\n".join([f"{NOTICE}\n# Power", POWER, f"`{stored['command']}`", "\n".join(rows)]) + "\n"
+    )
+
+
+POWER = """How often the judge is wrong. Every law is run with many seeds, at the effort named in \
+the command; in each run its wrong variants are judged on the same evidence. A *false fail* is a run \
+in which the law itself does not come out AGREES, a *false pass* one in which a wrong variant does \
+(accepted); a variant that is not told apart makes the verdict INCONCLUSIVE. Laws whose evidence \
+does not depend on the seed repeat one outcome."""
 
 
 def _first(law: Law, *roles: str) -> Statement | None:
@@ -200,6 +241,7 @@ def pages() -> dict[str, Callable[[], str]]:
         "docs/outcomes.md": outcomes_page,
         "docs/benchmarks.md": benchmarks_page,
         "docs/runs.md": run_page,
+        "docs/laws/power.md": power_page,
         "README.md": lambda: filled(ROOT / "README.md", "laws", law_table("")),
         "docs/laws/index.md": lambda: filled(
             ROOT / "docs/laws/index.md", "laws", law_table("docs/laws/")

@@ -126,7 +126,7 @@ def _close(console: Console, atlas: dict[str, Any], kept: int, page: Path) -> No
     if atlas["failed"]:
         counts.append(f"{len(atlas['failed'])} FAILED")
     rejected = sum(law["rejected"] for law in atlas["laws"])
-    variants = sum(law["variants"] for law in atlas["laws"])
+    variants = sum(len(law["variants"]) for law in atlas["laws"])
     console.print(", ".join(counts) + f"; {rejected} of {variants} wrong variants rejected")
     if kept:
         console.print(f"{kept} laws taken over from before; --fresh runs them again")

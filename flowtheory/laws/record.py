@@ -165,9 +165,6 @@ class Law:
     derive: Callable[[], Any] | None = None
     # (the verification) -> name -> (figure, caption), the deciding figure first.
     figures: Callable[[Verification], Mapping[str, tuple[Figure, str]]] | None = None
-    # Of the standard verification with the default settings; the table of laws quotes it, and the
-    # common test suite compares it with what `Verification.tested_range` says.
-    tested_range: str = ""
 
 
 def findings_of(results: Mapping[str, ExperimentResult]) -> tuple[Finding, ...]:

@@ -35,7 +35,9 @@ def entry(document: Document) -> dict[str, Any]:
         "source": first[0]["source"],
         "range": ", ".join([*tested, f"{document['range']['measured']} cases"]),
         "findings": len(document["findings"]),
-        "variants": len(document["controls"]),
+        "variants": [
+            {"name": one["name"], "verdict": one["verdict"]} for one in document["controls"]
+        ],
         "rejected": sum(one["verdict"] == "DISAGREES" for one in document["controls"]),
         "not_shown": document["not_shown"],
         "seconds": document["seconds"],
@@ -82,7 +84,7 @@ def write_atlas(
             atlas=atlas,
             counts=", ".join(f"{count} {verdict}" for verdict, count in counts.items()),
             rejected=sum(law["rejected"] for law in laws),
-            variants=sum(law["variants"] for law in laws),
+            variants=sum(len(law["variants"]) for law in laws),
         )
     )
     write_text(to_json(atlas), directory / LISTING)

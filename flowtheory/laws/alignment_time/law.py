@@ -126,5 +126,4 @@ LAW = Law(
     docs="docs/laws/alignment-time.md",
     derive=derive_alignment,
     figures=alignment_time_figures,
-    tested_range="n 2..2002, mu 1e-08..0.9, eps 0..0.003, 2583 cases",
 )

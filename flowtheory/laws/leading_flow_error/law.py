@@ -56,5 +56,4 @@ LAW = Law(
     docs="docs/laws/leading-flow-error.md",
     derive=f.derive_order,
     figures=leading_flow_error_figures,
-    tested_range="n 6..360, eps 1e-06..0.04642, 132 cases",
 )  # fmt: skip
