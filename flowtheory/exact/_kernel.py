@@ -52,6 +52,7 @@ from flowtheory.exact._state import (
     dot,
     dots,
     fill,
+    minimum,
     refresh,
     scale,
     shift,
@@ -133,17 +134,19 @@ def _enter_cell(problem, neuron):
 
 
 @compiled(fastmath={"reassoc", "nsz", "nnan"})
-def _switch_distances(side, q, r, noise, distances):
-    """S to each datum's kink (inf if it moves away), and the least; branch-free to vectorise."""
-    least = np.inf
+def _switch_distances(side, q, r, noise, distances, speeds):
+    """S to each datum's kink (inf if it moves away), and the least.
+
+    Two loops, else the compiler makes a branch of the choice, which is a coin toss.
+    """
     for i in range(distances.size):
         speed = side[i] * r[i]
-        approaches = speed > noise[i]
         # A datum that has just crossed may lie on the wrong side by rounding: never go back.
-        gap = max(-side[i] * q[i], 0.0) if approaches else np.inf
-        distances[i] = gap / (speed if approaches else 1.0)
-        least = min(least, distances[i])
-    return least
+        distances[i] = max(-side[i] * q[i], 0.0) if speed > noise[i] else np.inf
+        speeds[i] = speed if speed > noise[i] else 1.0
+    for i in range(distances.size):
+        distances[i] /= speeds[i]
+    return minimum(distances)
 
 
 @compiled()
@@ -154,7 +157,9 @@ def _next_switch(problem, neuron):
     while the concave one alone would seem to slide.
     """
     distances, found = neuron.distances, NO_DATUM
-    least = _switch_distances(neuron.side, neuron.q, neuron.r, problem.noise, distances)
+    least = _switch_distances(
+        neuron.side, neuron.q, neuron.r, problem.noise, distances, neuron.speeds
+    )
     if least == np.inf:
         return found, least
     g = neuron.g

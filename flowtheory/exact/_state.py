@@ -57,6 +57,7 @@ class Neuron(NamedTuple):
     changed: np.ndarray  # scratch: data whose multipliers changed
     place: np.ndarray  # scratch: where a slot goes
     distances: np.ndarray  # scratch, by datum
+    speeds: np.ndarray
     box: Box  # the sliding problem; between events all its slots are free
     scalars: np.ndarray
     counts: np.ndarray
@@ -125,6 +126,19 @@ def assign(x, y):
     """x = y."""
     for k in range(x.size):
         x[k] = y[k]
+
+
+@compiled(fastmath={"nsz", "nnan"})
+def minimum(x):
+    """The least of x, inf if there is none; four at a time, since one waits for the last."""
+    a, b, c, d = np.inf, np.inf, np.inf, np.inf
+    last = x.size - x.size % 4
+    for k in range(0, last, 4):
+        a, b = min(a, x[k]), min(b, x[k + 1])
+        c, d = min(c, x[k + 2]), min(d, x[k + 3])
+    for k in range(last, x.size):
+        a = min(a, x[k])
+    return min(min(a, b), min(c, d))
 
 
 @compiled()
@@ -204,6 +218,7 @@ def empty_neuron(problem):
         np.empty(rank + 1),
         np.empty(rank + 1, dtype=np.int64),
         np.empty(rank + 1, dtype=np.int64),
+        np.empty(n),
         np.empty(n),
         # Independent data slide, and one more waits for an answer.
         empty_box(rank + 1, rank),
