@@ -12,5 +12,3 @@ that left may come back in the same solve, without which the set would depend on
 data. Shared by event-exact propagation, which keeps the factor of the sliding set from event to
 event, and by the flow at finite scale.
 """
-
-from flowtheory.box.solve import box_least_squares as box_least_squares

@@ -7,6 +7,13 @@ from typing import Any
 
 from numba import njit
 
+_OPTIONS: dict[str, Any] = {
+    "cache": True,
+    "nogil": True,
+    "error_model": "numpy",
+    "_nrt": False,
+}
+
 
 def compiled(**options: Any) -> Callable:
     """Compile a function that allocates nothing, and so counts no references.
@@ -14,7 +21,7 @@ def compiled(**options: Any) -> Callable:
     Numba counts a reference whenever an array is read off a tuple, with an atomic instruction: on
     vectors of a hundred numbers that took most of the time. Arrays are held by the caller.
     """
-    return njit(cache=True, nogil=True, error_model="numpy", _nrt=False, **options)
+    return njit(**_OPTIONS, **options)
 
 
 @compiled(fastmath={"reassoc", "contract"})

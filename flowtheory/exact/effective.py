@@ -95,7 +95,8 @@ def propagate(
     grid = as_float64(times, "times")
     _check(x, c, w0, v0)
     _check_limits(grid, until, max_events)
-    pattern = (w0 @ x.T > 0.0) if active is None else np.ascontiguousarray(np.atleast_2d(active), dtype=bool)
+    given = w0 @ x.T > 0.0 if active is None else np.atleast_2d(active)
+    pattern = np.ascontiguousarray(given, dtype=bool)
     if pattern.shape != (len(w0), len(x)):
         raise DataError(
             f"active has shape {pattern.shape}",
@@ -106,15 +107,15 @@ def propagate(
     from flowtheory.exact._state import Limits, make_problem
 
     problem = make_problem(x, c, gram=8 * len(x) ** 2 <= _GRAM_BYTES)
+    start, limits = Start(w0, v0, pattern), Limits(grid, float(until), max_events)
     ends = empty_ends(len(w0), *x.shape, len(grid))
     # Threads do not share a neuron, so their number changes no bit of the result.
     workers = 1 if w0.shape[0] * x.size < _SMALL else (threads or _cores())
     size = max(1, min(-(-len(w0) // workers), _BLOCK // max(x.size, 1)))
 
     def carry(begin: int) -> np.ndarray:
-        block = begin, min(begin + size, len(w0))
-        start, limits = Start(w0, v0, pattern), Limits(grid, float(until), max_events)
-        return propagate_block(problem, start, limits, ends, *block)
+        last = min(begin + size, len(w0))
+        return propagate_block(problem, start, limits, ends, begin, last)
 
     events, blocks = [], range(0, len(w0), size)
     with ThreadPoolExecutor(workers) as pool:
