@@ -83,14 +83,16 @@ def elapsed(p0, v0, p1, v1, rho2, alpha):
     """Time from (p0, v0) to (p1, v1) on v^2 - p^2 = rho2: (ln|v1 + p1| - ln|v0 + p0|)/alpha.
 
     v + p cancels for p < 0, where it equals rho2/(v - p); and a difference of logarithms of nearby
-    numbers cancels too, hence log1p on each side of p = 0.
+    numbers cancels too, hence log1p on each side of p = 0, where v = rho.
     """
     dv = (p1 - p0) * (p1 + p0) / (v1 + v0) if v1 + v0 > 0.0 else 0.0
     if p0 >= 0.0:
         return np.log1p((p1 - p0 + dv) / (v0 + p0)) / alpha
     if p1 <= 0.0:
         return np.log1p((p1 - p0 - dv) / (v1 - p1)) / alpha
-    return (np.log(v1 + p1) + np.log(v0 - p0) - np.log(abs(rho2))) / alpha
+    rho = np.sqrt(abs(rho2))
+    before = np.log1p((p0 * p0 / (v0 + rho) - p0) / rho)
+    return (before + np.log1p((p1 * p1 / (v1 + rho) + p1) / rho)) / alpha
 
 
 @compiled()
