@@ -108,7 +108,7 @@ def propagate(
 
     problem = make_problem(x, c, gram=8 * len(x) ** 2 <= _GRAM_BYTES)
     start, limits = Start(w0, v0, pattern), Limits(grid, float(until), max_events)
-    ends = empty_ends(len(w0), *x.shape, len(grid))
+    ends = empty_ends(len(w0), x.shape[0], x.shape[1], len(grid))
     # Threads do not share a neuron, so their number changes no bit of the result.
     workers = 1 if w0.shape[0] * x.size < _SMALL else (threads or _cores())
     size = max(1, min(-(-len(w0) // workers), _BLOCK // max(x.size, 1)))
