@@ -29,7 +29,7 @@ from flowtheory.exact._codes import (
     STATUS_RUNNING,
     STATUS_STATIONARY,
 )
-from flowtheory.exact._sliding import project_to_kinks, refactorise, resolve
+from flowtheory.exact._sliding import project_to_kinks, resolve
 from flowtheory.exact._state import (
     EPS,
     IMBALANCE,
@@ -62,8 +62,6 @@ from flowtheory.exact._state import (
 
 # A refresh costs two products with X, an event a few passes over n numbers.
 _REFRESH_EVERY = 2048
-# A fresh factor costs as much as a few updates; rounding of the updates adds up slowly.
-_REFACTORISE_EVERY = 128
 # sin of the angle to -a below which w counts as opposite to it: rounding of a unit vector without
 # sliding; with sliding data, which confine w, an approach that is exact but for rounding.
 _OPPOSITE = 8.0 * EPS
@@ -381,8 +379,6 @@ def carry(problem, neuron, limits, out, rows):
             break
         if loops % _REFRESH_EVERY == 0:
             refresh(problem, neuron)
-        if loops % _REFACTORISE_EVERY == 0:
-            refactorise(neuron)
     if status not in (STATUS_NONUNIQUE, STATUS_EVENT_LIMIT):
         sampled = _sample_until(neuron, cell, limits.times, sampled, np.inf, out)
     # What was not reached is not reported.

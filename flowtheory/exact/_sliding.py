@@ -13,7 +13,7 @@ about one step of O(|Z|^2) an event.
 from __future__ import annotations
 
 from flowtheory.box.factor import newton_step
-from flowtheory.box.solve import factorise, solve_box
+from flowtheory.box.solve import solve_box
 from flowtheory.box.vectors import axpy, compiled, dot
 from flowtheory.exact._codes import NO_DATUM
 from flowtheory.exact._state import N_LEFT, N_TIED, SIDE_ACTIVE, SIDE_INACTIVE, add_data
@@ -33,12 +33,6 @@ def project_to_kinks(problem, neuron):
     for m in range(size):
         i = tied[members[m]]
         axpy(step[m] * g[i], x[i], w)
-
-
-@compiled()
-def refactorise(neuron):
-    """Factor the sliding set afresh: stops the drift of a factor that is updated."""
-    factorise(neuron.box, neuron.counts[N_TIED])
 
 
 @compiled()
