@@ -19,6 +19,7 @@ GOALS: dict[tuple[str, str], tuple[float, float]] = {
     ("P1 at eps 1e-300", "scipy DOP853"): (1070, 2000),
     ("P1, whole process", "diffrax script, cold"): (9, 40),
     ("P2", "gradient descent 1e-5"): (49, 120),
+    ("P2", "event-restarted diffrax, scaled"): (58, 140),
     ("P2", "scipy RK45 1e-8, stopped"): (2500, 6000),
     ("P2", "diffrax Tsit5 1e-8, stopped"): (2500, 6000),
     ("P3", "diffrax Tsit5"): (9, 40),

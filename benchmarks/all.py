@@ -21,7 +21,7 @@ SECONDS = {
     "process": 60,
     "scaling": 130,
     "blow_up": 15,
-    "kinked_flow": 55,
+    "kinked_flow": 70,
     "ensemble": 60,
     "late_times": 60,
     "effective_flow": 30,

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from flowtheory.box.vectors import compiled
 from flowtheory.exact._codes import (
     ACTIVATED,
     DEACTIVATED,
@@ -24,6 +25,7 @@ from flowtheory.exact._codes import (
     STATUS_FINAL,
     STATUS_NONUNIQUE,
     STATUS_OPPOSITE,
+    STATUS_REACHED,
     STATUS_RUNNING,
     STATUS_STATIONARY,
 )
@@ -32,7 +34,9 @@ from flowtheory.exact._state import (
     EPS,
     IMBALANCE,
     LOG_NORM,
+    N_BEFORE,
     N_EVENTS,
+    N_LEFT,
     N_STILL,
     N_TIED,
     PHI,
@@ -42,16 +46,17 @@ from flowtheory.exact._state import (
     SIGN,
     TIME,
     V,
-    add_datum,
+    add_data,
     assign,
-    axpy,
     distance2,
     dot,
+    dots,
     fill,
+    minimum,
     refresh,
     scale,
+    shift,
     shift_and_scale,
-    start,
     turn_over,
 )
 
@@ -71,22 +76,24 @@ class Cell(NamedTuple):
     rho2: float
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled()
 def elapsed(p0, v0, p1, v1, rho2, alpha):
     """Time from (p0, v0) to (p1, v1) on v^2 - p^2 = rho2: (ln|v1 + p1| - ln|v0 + p0|)/alpha.
 
     v + p cancels for p < 0, where it equals rho2/(v - p); and a difference of logarithms of nearby
-    numbers cancels too, hence log1p on each side of p = 0.
+    numbers cancels too, hence log1p on each side of p = 0, where v = rho.
     """
     dv = (p1 - p0) * (p1 + p0) / (v1 + v0) if v1 + v0 > 0.0 else 0.0
     if p0 >= 0.0:
         return np.log1p((p1 - p0 + dv) / (v0 + p0)) / alpha
     if p1 <= 0.0:
         return np.log1p((p1 - p0 - dv) / (v1 - p1)) / alpha
-    return (np.log(v1 + p1) + np.log(v0 - p0) - np.log(abs(rho2))) / alpha
+    rho = np.sqrt(abs(rho2))
+    before = np.log1p((p0 * p0 / (v0 + rho) - p0) / rho)
+    return (before + np.log1p((p1 * p1 / (v1 + rho) + p1) / rho)) / alpha
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled()
 def _moves(neuron):
     """Whether any datum is active or slid along."""
     lam = neuron.lam
@@ -96,7 +103,7 @@ def _moves(neuron):
     return False
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled()
 def _fixed_direction(v, p, perp2, rho2):
     """Whether the direction stays for ever, or w is about to pass through the origin."""
     if v == 0.0 and p == 0.0:
@@ -108,16 +115,17 @@ def _fixed_direction(v, p, perp2, rho2):
     return STATUS_OPPOSITE if rho2 == 0.0 and p < 0.0 else STATUS_RUNNING
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled()
 def _enter_cell(problem, neuron):
     """The cell's constants, and the status if the neuron will never leave its direction."""
-    alpha = np.sqrt(dot(neuron.a, neuron.a))
+    norm2, push = dots(neuron.a, neuron.w)
+    alpha = np.sqrt(norm2)
     if not _moves(neuron):
         fill(neuron.a, 0.0)
         return Cell(0.0, 0.0, 0.0), STATUS_DEAD
     if alpha <= problem.floor:
         return Cell(0.0, 0.0, 0.0), STATUS_STATIONARY
-    p = dot(neuron.w, neuron.a) / alpha
+    p = push / alpha
     perp2 = distance2(neuron.w, neuron.a, p / alpha)
     if p < 0.0 and perp2 <= (_OPPOSITE_SLIDING if neuron.counts[N_TIED] > 0 else _OPPOSITE) ** 2:
         perp2 = 0.0
@@ -125,31 +133,33 @@ def _enter_cell(problem, neuron):
     return Cell(alpha, p, rho2), _fixed_direction(neuron.scalars[V], p, perp2, rho2)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "nsz"})
-def _switch_distances(problem, neuron, distances):
-    """S to each datum's kink (inf if it moves away), and the least; branch-free to vectorise."""
-    # Locals: reading an array off a tuple inside a loop counts a reference, twice an iteration.
-    side, q, r, noise = neuron.side, neuron.q, neuron.r, problem.noise
-    least = np.inf
+@compiled(fastmath={"reassoc", "nsz", "nnan"})
+def _switch_distances(side, q, r, noise, distances, speeds):
+    """S to each datum's kink (inf if it moves away), and the least.
+
+    Two loops, else the compiler makes a branch of the choice, which is a coin toss.
+    """
     for i in range(distances.size):
         speed = side[i] * r[i]
-        gap = -side[i] * q[i]
         # A datum that has just crossed may lie on the wrong side by rounding: never go back.
-        s = max(gap, 0.0) / speed if speed > noise[i] else np.inf
-        distances[i] = s
-        least = min(least, s)
-    return least
+        distances[i] = max(-side[i] * q[i], 0.0) if speed > noise[i] else np.inf
+        speeds[i] = speed if speed > noise[i] else 1.0
+    for i in range(distances.size):
+        distances[i] /= speeds[i]
+    return minimum(distances)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _next_switch(problem, neuron, distances):
+@compiled()
+def _next_switch(problem, neuron):
     """The next datum to switch and its S.
 
     Among ties the convex kinks (g_i > 0) come first: (x, +) and (x, -) then cancel as they should,
     while the concave one alone would seem to slide.
     """
-    least = _switch_distances(problem, neuron, distances)
-    found = NO_DATUM
+    distances, found = neuron.distances, NO_DATUM
+    least = _switch_distances(
+        neuron.side, neuron.q, neuron.r, problem.noise, distances, neuron.speeds
+    )
     if least == np.inf:
         return found, least
     g = neuron.g
@@ -162,7 +172,7 @@ def _next_switch(problem, neuron, distances):
     return found, distances[found]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled()
 def _sign_change(neuron, cell):
     """S at which the output weight reaches 0: only if v^2 < p^2 and p < 0."""
     if cell.rho2 < 0.0 and cell.p < 0.0 and neuron.scalars[V] > 0.0:
@@ -170,19 +180,18 @@ def _sign_change(neuron, cell):
     return np.inf
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _next_event(problem, neuron, cell, distances):
+@compiled()
+def _next_event(problem, neuron, cell):
     """The datum that switches next, or NO_DATUM for the output weight's sign, and its S."""
-    i, s = _next_switch(problem, neuron, distances)
+    i, s = _next_switch(problem, neuron)
     s_sign = _sign_change(neuron, cell)
     return (NO_DATUM, s_sign) if s_sign <= s else (i, s)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled()
 def _advance(problem, neuron, cell, s, v1, dt):
     """Move along the straight line by S = s and renormalise."""
-    axpy(s, neuron.a, neuron.w)
-    radius = np.sqrt(dot(neuron.w, neuron.w))
+    radius = np.sqrt(shift(neuron.w, s, neuron.a))
     # What rounding puts off the kinks stays as it is, so it matters only where |w| shrinks.
     if radius < 1.0 and neuron.counts[N_TIED] > 0:
         project_to_kinks(problem, neuron)
@@ -200,20 +209,22 @@ def _advance(problem, neuron, cell, s, v1, dt):
     scalars[PHI] = cell.alpha * (cell.p + cell.alpha * s) / radius
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled()
 def _cross(problem, neuron, i):
     """Datum i is on its kink: cross it, or start sliding. Returns (kind, solved)."""
     was_active = neuron.side[i] == SIDE_ACTIVE
     neuron.q[i] = 0.0
-    entering = NO_DATUM
+    neuron.counts[N_LEFT] = 0
+    entering, solved = NO_DATUM, True
     if neuron.g[i] >= 0.0:
         neuron.side[i] = SIDE_INACTIVE if was_active else SIDE_ACTIVE
         neuron.lam[i] = 0.0 if was_active else 1.0
-        add_datum(problem, neuron, i, -neuron.g[i] if was_active else neuron.g[i])
+        neuron.changed[0] = i
+        neuron.weights[0] = -neuron.g[i] if was_active else neuron.g[i]
+        add_data(problem, neuron, neuron.changed, neuron.weights, 1)
     else:
         neuron.side[i] = SIDE_TIED
         entering = i
-    solved = True
     if entering != NO_DATUM or neuron.counts[N_TIED] > 0:
         solved = resolve(problem, neuron, entering)
     if neuron.side[i] == SIDE_TIED:
@@ -221,15 +232,10 @@ def _cross(problem, neuron, i):
     return ACTIVATED if neuron.side[i] == SIDE_ACTIVE else DEACTIVATED, solved
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled()
 def _log(rows, neuron, datum, kind):
     """Append one event; |a| is filled in when the next cell is entered."""
     at = neuron.counts[N_EVENTS]
-    if at == rows.shape[0]:
-        bigger = np.empty((2 * at, rows.shape[1]))
-        for row in range(at):
-            assign(bigger[row], rows[row])
-        rows = bigger
     rows[at, 0] = neuron.scalars[TIME]
     rows[at, 1] = datum
     rows[at, 2] = kind
@@ -237,27 +243,41 @@ def _log(rows, neuron, datum, kind):
     rows[at, 4] = neuron.scalars[PHI]
     rows[at, 5] = neuron.scalars[LOG_NORM]
     neuron.counts[N_EVENTS] += 1
-    return rows
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _with_room(rows, used, more):
+    """Rows, of which `used` are full, with room for `more`."""
+    if used + more <= rows.shape[0]:
+        return rows
+    bigger = np.empty((2 * rows.shape[0] + more, rows.shape[1]))
+    for row in range(used):
+        assign(bigger[row], rows[row])
+    return bigger
+
+
+@compiled()
 def _event(problem, neuron, i, rows):
-    """Carry out the switch of datum i (NO_DATUM: of the output weight's sign) and log it."""
+    """Carry out the switch of datum i (NO_DATUM: of the output weight's sign) and log it.
+
+    Returns whether what follows is unique.
+    """
     if i == NO_DATUM:
         turn_over(neuron)
         neuron.scalars[PHI] = -neuron.scalars[PHI]
         # A sliding set turns into a repelling one: Filippov solutions are not unique from here.
-        return _log(rows, neuron, i, SIGN_FLIP), neuron.counts[N_TIED] == 0
-    before = neuron.tied[: neuron.counts[N_TIED]].copy()
+        _log(rows, neuron, i, SIGN_FLIP)
+        return neuron.counts[N_TIED] == 0
     kind, solved = _cross(problem, neuron, i)
-    for j in before:
-        if neuron.side[j] != SIDE_TIED:
-            ends = SLIDE_ENDS_ACTIVE if neuron.side[j] == SIDE_ACTIVE else SLIDE_ENDS_INACTIVE
-            rows = _log(rows, neuron, j, ends)
-    return _log(rows, neuron, i, kind), solved
+    for m in range(neuron.counts[N_LEFT]):
+        j = neuron.left[m]
+        ends = SLIDE_ENDS_ACTIVE if neuron.side[j] == SIDE_ACTIVE else SLIDE_ENDS_INACTIVE
+        _log(rows, neuron, j, ends)
+    _log(rows, neuron, i, kind)
+    return solved
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled()
 def _fill_alpha(rows, neuron, alpha):
     """Complete the events that led into this cell."""
     at = neuron.counts[N_EVENTS] - 1
@@ -266,7 +286,7 @@ def _fill_alpha(rows, neuron, alpha):
         at -= 1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled()
 def _sample(neuron, cell, dt, direction, log_norm_ratio):
     """State after dt inside the cell: direction in place, and (ln|w|, v/|w|).
 
@@ -302,73 +322,67 @@ def _sample(neuron, cell, dt, direction, log_norm_ratio):
     log_norm_ratio[1] = neuron.scalars[SIGN] * v_t / norm
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _sample_until(neuron, cell, times, sampled, end, directions, logs):
+@compiled()
+def _sample_until(neuron, cell, times, sampled, end, out):
     """Sample at the times before `end`, from number `sampled` on; returns the next number."""
     while sampled < times.size and times[sampled] < end:
         dt = times[sampled] - neuron.scalars[TIME]
-        _sample(neuron, cell, dt, directions[sampled], logs[sampled])
+        _sample(neuron, cell, dt, out.directions[sampled], out.logs[sampled])
         sampled += 1
     return sampled
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def propagate_neuron(problem, w0, v0, active, times, max_events):
-    """Carry one neuron through all its cells.
+@compiled()
+def _step(problem, neuron, cell, i, s, limits, sampled, out, rows):
+    """Go on to the next event. Returns (status, number of samples taken)."""
+    p1 = cell.p + cell.alpha * s
+    v1 = 0.0 if i == NO_DATUM else np.sqrt(max(cell.rho2 + p1 * p1, 0.0))
+    dt = elapsed(cell.p, neuron.scalars[V], p1, v1, cell.rho2, cell.alpha) if s > 0.0 else 0.0
+    end = neuron.scalars[TIME] + dt
+    sampled = _sample_until(neuron, cell, limits.times, sampled, end, out)
+    if end > limits.until:
+        return STATUS_REACHED, sampled
+    neuron.counts[N_STILL] = 0 if dt > 0.0 else neuron.counts[N_STILL] + 1
+    if neuron.counts[N_STILL] > 4 * neuron.q.size + 16:
+        return STATUS_NONUNIQUE, sampled
+    if neuron.counts[N_EVENTS] - neuron.counts[N_BEFORE] >= limits.events:
+        return STATUS_EVENT_LIMIT, sampled
+    _advance(problem, neuron, cell, s, v1, dt)
+    unique = _event(problem, neuron, i, rows)
+    return STATUS_RUNNING if unique else STATUS_NONUNIQUE, sampled
 
-    Returns (status, events, [|a|, phi] at the start, [|a|, phi, ln|w|] at the end, v/|w|,
-    direction, multipliers, sampled directions, sampled [ln|w|, v/|w|]).
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def carry(problem, neuron, limits, out, rows):
+    """Carry a started neuron through its cells, the samples into `out`, the events into `rows`.
+
+    Returns (status, |a| at the start and at the end, rows).
     """
-    neuron = start(problem, w0, v0, active)
-    rows = np.empty((64, 6))
-    directions, logs = np.empty((times.size, w0.size)), np.empty((times.size, 2))
-    distances = np.empty(neuron.q.size)
-    sampled, loops = 0, 0
-    first = np.zeros(2)
-    first[1] = neuron.scalars[PHI]
+    sampled, loops, first = 0, 0, 0.0
+    status = STATUS_RUNNING
     while True:
-        cell, status = _enter_cell(problem, neuron)
-        if loops == 0:
-            first[0] = cell.alpha
+        cell, ends = _enter_cell(problem, neuron)
+        first = cell.alpha if loops == 0 else first
         loops += 1
         _fill_alpha(rows, neuron, cell.alpha)
-        if status != STATUS_RUNNING:
+        if status != STATUS_RUNNING or ends != STATUS_RUNNING:
+            status = ends if status == STATUS_RUNNING else status
             break
-        i, s = _next_event(problem, neuron, cell, distances)
+        i, s = _next_event(problem, neuron, cell)
         if s == np.inf:
             status = STATUS_FINAL
             break
-        p1 = cell.p + cell.alpha * s
-        v1 = 0.0 if i == NO_DATUM else np.sqrt(max(cell.rho2 + p1 * p1, 0.0))
-        dt = elapsed(cell.p, neuron.scalars[V], p1, v1, cell.rho2, cell.alpha) if s > 0.0 else 0.0
-        now = neuron.scalars[TIME]
-        sampled = _sample_until(neuron, cell, times, sampled, now + dt, directions, logs)
-        neuron.counts[N_STILL] = 0 if dt > 0.0 else neuron.counts[N_STILL] + 1
-        if neuron.counts[N_STILL] > 4 * neuron.q.size + 16:
-            status = STATUS_NONUNIQUE
-            break
-        if neuron.counts[N_EVENTS] >= max_events:
-            status = STATUS_EVENT_LIMIT
-            break
-        _advance(problem, neuron, cell, s, v1, dt)
-        rows, unique = _event(problem, neuron, i, rows)
-        if not unique:
-            cell, _ = _enter_cell(problem, neuron)
-            _fill_alpha(rows, neuron, cell.alpha)
-            status = STATUS_NONUNIQUE
+        # An event is logged, and the end of every slide.
+        rows = _with_room(rows, neuron.counts[N_EVENTS], neuron.tied.size + 1)
+        status, sampled = _step(problem, neuron, cell, i, s, limits, sampled, out, rows)
+        if status in (STATUS_REACHED, STATUS_EVENT_LIMIT):
             break
         if loops % _REFRESH_EVERY == 0:
             refresh(problem, neuron)
-    if status != STATUS_NONUNIQUE and status != STATUS_EVENT_LIMIT:
-        sampled = _sample_until(neuron, cell, times, sampled, np.inf, directions, logs)
+    if status not in (STATUS_NONUNIQUE, STATUS_EVENT_LIMIT):
+        sampled = _sample_until(neuron, cell, limits.times, sampled, np.inf, out)
     # What was not reached is not reported.
-    for k in range(sampled, times.size):
-        fill(directions[k], np.nan)
-        fill(logs[k], np.nan)
-    rows = rows[: neuron.counts[N_EVENTS]]
-    # Arrays and numbers only: making a named tuple runs Python code, and numba crashes the process
-    # if a Ctrl-C arrives there.
-    end = np.empty(3)
-    end[0], end[1], end[2] = cell.alpha, neuron.scalars[PHI], neuron.scalars[LOG_NORM]
-    ratio = neuron.scalars[SIGN] * neuron.scalars[V]
-    return status, rows, first, end, ratio, neuron.w, neuron.lam, directions, logs
+    for k in range(sampled, limits.times.size):
+        fill(out.directions[k], np.nan)
+        fill(out.logs[k], np.nan)
+    return status, first, cell.alpha, rows

@@ -36,10 +36,14 @@ _OUTCOMES = {
     _codes.STATUS_OPPOSITE: Outcome.OPPOSITE,
     _codes.STATUS_NONUNIQUE: Outcome.NONUNIQUE,
     _codes.STATUS_EVENT_LIMIT: Outcome.EVENT_LIMIT,
+    _codes.STATUS_REACHED: Outcome.REACHED_T,
 }
 # Above this size the Gram matrix is not formed, and an event costs O(n D) instead of O(n).
 _GRAM_BYTES = 512 * 2**20
-_SMALL = 1_000_000
+# Numbers (data times dimension, summed over neurons) below which a thread costs more than it saves,
+# and those of one block.
+_SMALL = 200_000
+_BLOCK = 100_000
 
 
 def balanced(
@@ -57,11 +61,12 @@ def propagate(
     *,
     active: Bool[np.ndarray, "h n"] | None = None,
     times: Sequence[float] | Float[np.ndarray, " k"] = (),
+    until: float = np.inf,
     max_events: int = 1_000_000,
     threads: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> EffectivePaths:
-    r"""Carry neurons through all their activation cells, to the last one.
+    r"""Carry neurons through all their activation cells, to the last one or to that of `until`.
 
     Args:
         x: data, one row a sample.
@@ -71,7 +76,9 @@ def propagate(
         v0: output weights; default is the balanced positive start $v = |w|$.
         active: activation pattern at time 0. Default: $\langle w_j, x_i\rangle > 0$ (the
             derivative of ReLU is 0 at the kink). Give it where a start lies on a kink.
-        times: increasing times at which to sample the states.
+        times: increasing times at which to sample the states, none after `until`.
+        until: stop each neuron in the cell of this time, with the outcome `REACHED_T` unless it
+            ended before; by default all cells are visited.
         max_events: limit per neuron; beyond it the outcome is `EVENT_LIMIT`.
         threads: neurons carried at a time; default: the cores this process may use.
         progress: called with (neurons done, neurons in all).
@@ -86,32 +93,37 @@ def propagate(
     x, c, w0 = as_float64(x, "x"), as_float64(c, "c"), np.atleast_2d(as_float64(w0, "w0"))
     v0 = balanced(w0) if v0 is None else np.atleast_1d(as_float64(v0, "v0"))
     grid = as_float64(times, "times")
-    _check(x, c, w0, v0, grid, max_events)
-    pattern = (w0 @ x.T > 0.0) if active is None else np.atleast_2d(np.asarray(active, dtype=bool))
+    _check(x, c, w0, v0)
+    _check_limits(grid, until, max_events)
+    given = w0 @ x.T > 0.0 if active is None else np.atleast_2d(active)
+    pattern = np.ascontiguousarray(given, dtype=bool)
     if pattern.shape != (len(w0), len(x)):
         raise DataError(
             f"active has shape {pattern.shape}",
             expected=f"one row a neuron, one column a datum: {(len(w0), len(x))}",
             fix="omit `active` to use the strict pattern <w, x> > 0",
         )
-    from flowtheory.exact._kernel import propagate_neuron
-    from flowtheory.exact._state import make_problem
+    from flowtheory.exact._block import Start, empty_ends, propagate_block
+    from flowtheory.exact._state import Limits, make_problem
 
     problem = make_problem(x, c, gram=8 * len(x) ** 2 <= _GRAM_BYTES)
-
-    def carry(j: int) -> Any:
-        return propagate_neuron(problem, w0[j], v0[j], pattern[j], grid, max_events)
-
-    # A thread costs more than it saves on a few small neurons.
+    start, limits = Start(w0, v0, pattern), Limits(grid, float(until), max_events)
+    ends = empty_ends(len(w0), x.shape[0], x.shape[1], len(grid))
+    # Threads do not share a neuron, so their number changes no bit of the result.
     workers = 1 if w0.shape[0] * x.size < _SMALL else (threads or _cores())
-    results = []
+    size = max(1, min(-(-len(w0) // workers), _BLOCK // max(x.size, 1)))
+
+    def carry(begin: int) -> np.ndarray:
+        last = min(begin + size, len(w0))
+        return propagate_block(problem, start, limits, ends, begin, last)
+
+    events, blocks = [], range(0, len(w0), size)
     with ThreadPoolExecutor(workers) as pool:
-        carried = map(carry, range(len(w0))) if workers == 1 else pool.map(carry, range(len(w0)))
-        for done, result in enumerate(carried, start=1):
-            results.append(result)
+        for part in map(carry, blocks) if workers == 1 else pool.map(carry, blocks):
+            events.append(part)
             if progress is not None:
-                progress(done, len(w0))
-    return _assemble(results, pattern, grid)
+                progress(min(len(events) * size, len(w0)), len(w0))
+    return _assemble(ends, np.concatenate(events), pattern, grid)
 
 
 def _cores() -> int:
@@ -121,9 +133,7 @@ def _cores() -> int:
         return os.cpu_count() or 1
 
 
-def _check(
-    x: np.ndarray, c: np.ndarray, w0: np.ndarray, v0: np.ndarray, times: np.ndarray, limit: int
-) -> None:
+def _check(x: np.ndarray, c: np.ndarray, w0: np.ndarray, v0: np.ndarray) -> None:
     if x.ndim != 2 or c.shape != x.shape[:1] or w0.ndim != 2 or w0.shape[1] != x.shape[1]:
         raise DataError(
             f"shapes clash: x {x.shape}, c {c.shape}, w0 {w0.shape}",
@@ -143,11 +153,20 @@ def _check(
             expected="input weights with a direction",
             fix="drop these neurons: they never move",
         )
+
+
+def _check_limits(times: np.ndarray, until: float, limit: int) -> None:
     if times.ndim != 1 or np.any(times < 0) or np.any(np.diff(times) < 0):
         raise ParameterError(
             "times must be one increasing, non-negative list",
             expected="0 <= t_1 <= t_2 <= ...",
             fix="sort them: times=sorted(times)",
+        )
+    if not until >= (times[-1] if times.size else 0.0):
+        raise ParameterError(
+            f"until is {until} and the last of times is {times[-1] if times.size else 'not given'}",
+            expected="a time >= 0 and not before the last of times",
+            fix="until=times[-1], or leave it at its default",
         )
     if limit < 1:
         raise ParameterError(
@@ -155,28 +174,26 @@ def _check(
         )
 
 
-def _assemble(results: list[Any], pattern: np.ndarray, times: np.ndarray) -> EffectivePaths:
-    status, rows, first, end, ratio, w, lam, directions, logs = zip(*results, strict=True)
-    events = np.concatenate(rows)
-    counts = np.array([len(part) for part in rows])
-    last, sampled = np.array(end), np.array(logs)
+def _assemble(
+    ends: Any, events: np.ndarray, pattern: np.ndarray, times: np.ndarray
+) -> EffectivePaths:
     return EffectivePaths(
-        outcome=tuple(_OUTCOMES[code] for code in status),
-        offsets=np.concatenate([[0], np.cumsum(counts)]),
+        outcome=tuple(_OUTCOMES[code] for code in ends.status.tolist()),
+        offsets=np.concatenate([[0], np.cumsum(ends.counts)]),
         time=events[:, 0],
         datum=events[:, 1].astype(np.int64),
         kind=events[:, 2].astype(np.int64),
         alpha=events[:, 3],
         phi=events[:, 4],
         log_norm=events[:, 5],
-        initial_alpha=np.array(first)[:, 0],
-        initial_phi=np.array(first)[:, 1],
+        initial_alpha=ends.first[:, 0],
+        initial_phi=ends.first[:, 1],
         initial_active=pattern,
-        final_alpha=last[:, 0],
-        final_phi=last[:, 1],
-        final_direction=np.array(w),
-        final_log_norm=last[:, 2],
-        final_ratio=np.array(ratio),
-        multipliers=np.array(lam),
-        samples=Samples(times, np.array(directions), sampled[:, :, 0], sampled[:, :, 1]),
+        final_alpha=ends.last[:, 0],
+        final_phi=ends.last[:, 1],
+        final_direction=ends.directions,
+        final_log_norm=ends.last[:, 2],
+        final_ratio=ends.last[:, 3],
+        multipliers=ends.multipliers,
+        samples=Samples(times, ends.samples, ends.logs[:, :, 0], ends.logs[:, :, 1]),
     )

@@ -216,7 +216,7 @@ class Surfaces:
         leaving: int,
     ) -> bool:
         """The shortest field over the shares of the tied data."""
-        from flowtheory.box import box_least_squares
+        from flowtheory.box.solve import box_least_squares
 
         frozen, each = self.pattern[j].astype(np.float64), view.sign * self.jump * view.g
         scale = np.abs(gain) @ self._norms + np.linalg.norm(view.field)

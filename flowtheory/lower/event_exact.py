@@ -240,6 +240,14 @@ def _at_zero(model: Model, data: Samples) -> tuple[Array, Array, Array]:
     return *slopes(model, x), c
 
 
+class _Feedback(NamedTuple):
+    """At samples: f over its own scale, the logarithm of that scale, and the residuals."""
+
+    f: Float[np.ndarray, "k n"]
+    log_scale: Float[np.ndarray, " k"]
+    residuals: Float[np.ndarray, "k n"]
+
+
 class _Early:
     """One start, and what is computed from its propagation."""
 
@@ -251,16 +259,20 @@ class _Early:
         self.refusal = "" if left == 0 < right else _NOT_RELU.format(left, right)
         if not np.any(self.c):
             self.refusal = "full flow: all residuals are zero at f = 0"
+        self._known: tuple[EffectivePaths, _Feedback] | None = None
 
     def propagate(self, c: np.ndarray, times: np.ndarray) -> EffectivePaths:
-        return propagate(
-            self.flow.x, c, np.asarray(self.start.W), np.asarray(self.start.v), times=times
-        )
+        """To the last of the times and no further."""
+        W, v = np.asarray(self.start.W), np.asarray(self.start.v)
+        return propagate(self.flow.x, c, W, v, times=times, until=float(times[-1]))
 
-    def feedback(
-        self, paths: EffectivePaths
-    ) -> tuple[Float[np.ndarray, "k n"], Float[np.ndarray, " k"], Float[np.ndarray, "k n"]]:
-        """At the samples: f over its own scale, the logarithm of that scale, and the residuals."""
+    def feedback(self, paths: EffectivePaths) -> _Feedback:
+        """What the outputs do at the samples; kept for the paths that were asked about last."""
+        if self._known is None or self._known[0] is not paths:
+            self._known = paths, self._feedback(paths)
+        return self._known[1]
+
+    def _feedback(self, paths: EffectivePaths) -> _Feedback:
         samples = paths.samples
         largest = np.max(samples.log_norm, axis=0)
         size = np.exp(samples.log_norm - largest)
@@ -272,16 +284,16 @@ class _Early:
         scale = np.exp(np.minimum(log_scale, _HUGE))
         with float64():
             f, r = map(np.asarray, _feedback(self.flow.model, self.flow.samples, params, scale))
-        return f, log_scale, self.right * r
+        return _Feedback(f, log_scale, self.right * r)
 
     def changes(self, paths: EffectivePaths) -> Float[np.ndarray, " k"]:
         """Largest relative change of the residuals at every sample; nan where a path ended."""
-        change = np.abs(self.feedback(paths)[2] - self.c)
+        change = np.abs(self.feedback(paths).residuals - self.c)
         return np.max(change, axis=1) / np.max(np.abs(self.c))
 
     def difference(self, paths: EffectivePaths, k: int) -> float:
         """How far the ends are apart with the residuals of the hand-over."""
-        later = self.feedback(paths)[2][k]
+        later = self.feedback(paths).residuals[k]
         other = self.propagate(later, paths.samples.times[k : k + 1]).samples
         turn = np.abs(other.direction[:, 0] - paths.samples.direction[:, k])
         growth = np.abs(other.log_norm[:, 0] - paths.samples.log_norm[:, k])
