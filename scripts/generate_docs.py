@@ -128,15 +128,14 @@ def power_page() -> str:
         for name, counts in found["variants"].items():
             cells = [counts.get(v, 0) for v in ("AGREES", "INCONCLUSIVE", "DISAGREES")]
             rows.append(f"| | {name.replace('|', chr(92) + '|')} | {' | '.join(map(str, cells))} |")
-    return (
-        "\n\n".join([f"{NOTICE}\n# Power", POWER, f"`{stored['command']}`", "\n".join(rows)]) + "\n"
-    )
+    parts = [f"{NOTICE}\n# Power", POWER, f"`{stored['command']}`", "\n".join(rows)]
+    return "\n\n".join(parts) + "\n"
 
 
 POWER = """How often the judge is wrong. Every law is run with many seeds, at the effort named in \
-the command; in each run its wrong variants are judged on the same evidence. A *false fail* is a run \
-in which the law itself does not come out AGREES, a *false pass* one in which a wrong variant does \
-(accepted); a variant that is not told apart makes the verdict INCONCLUSIVE. Laws whose evidence \
+the command; in each run its wrong variants are judged on the same evidence. A *false fail* is a \
+run in which the law itself does not come out AGREES, a *false pass* one in which a wrong variant \
+does (accepted); a variant that is not told apart makes the verdict INCONCLUSIVE. Laws whose evidence \
 does not depend on the seed repeat one outcome."""
 
 
