@@ -2,11 +2,36 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
+
+from flowtheory.cli.cache import VARIABLE, use_compilation_cache
 
 # A run of the continuous integration is reproducible; a developer's run explores.
 settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
+
+# Most of the time of a test is compiling. What one worker, or a process that a test started, has
+# compiled is not compiled again by another, nor by the next session; FLOWTHEORY_CACHE_DIR=off
+# compiles all of it.
+os.environ.setdefault(VARIABLE, str(Path(__file__).parents[1] / ".pytest_cache"))
+use_compilation_cache(os.environ)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _forget_compiled_programs() -> Iterator[None]:
+    """A worker does not keep the programs of one file, up to hundreds of MB, for the next."""
+    yield
+    if "jax" in sys.modules:
+        sys.modules["jax"].clear_caches()
+        gc.collect()
+        if sys.platform == "linux" and hasattr(ctypes.CDLL(None), "malloc_trim"):
+            ctypes.CDLL(None).malloc_trim(0)  # what compiling used stays with the process otherwise

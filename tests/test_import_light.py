@@ -15,6 +15,13 @@ for module in pkgutil.walk_packages(flowtheory.__path__, "flowtheory."):
     if not module.name.endswith("__main__"):  # that one runs the command line
         importlib.import_module(module.name)
 """
+FIRST_SOLVE = """
+import numpy as np, flowtheory as ft
+x = np.random.default_rng(0).standard_normal((8, 3))
+flow = ft.GradientFlow(ft.fully_connected(2, "tanh"), "half_mse", x=x, y=np.tanh(x[:, 0]))
+run = flow.solve(flow.init(scale=1e-6, width=30), until=ft.plateau_left(0.5), save=None)
+assert run.outcome.ok
+"""
 REPORT_MODULES = """
 import json, sys
 print(json.dumps(sorted({name.split(".")[0] for name in sys.modules})))
@@ -47,6 +54,13 @@ def test_the_package_loads_no_heavy_library() -> None:
     assert isinstance(loaded, list)
     assert "flowtheory" in loaded
     assert not HEAVY & set(loaded)
+
+
+def test_the_first_solve_waits_for_no_library_that_it_does_not_use() -> None:
+    loaded = printed(FIRST_SOLVE + REPORT_MODULES)
+    assert isinstance(loaded, list)
+    assert {"jax", "sympy"} <= set(loaded)
+    assert not (HEAVY | {"scipy", "equinox", "lineax", "optimistix"}) & set(loaded)
 
 
 def test_no_module_changes_a_jax_flag() -> None:

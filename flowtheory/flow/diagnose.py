@@ -11,7 +11,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array
-from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
 from flowtheory.errors import DataError
 from flowtheory.flow.coordinates import local_degree
@@ -106,6 +105,8 @@ def standstill(
 
 def escape(flow: SmoothFlow, params: Params) -> tuple[float, np.ndarray]:
     r"""$\max(0, -\lambda_{\min})$ of the Hessian of the loss with its eigenvector, by Lanczos."""
+    from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
+
     with float64():
         flat, back = ravel_pytree(params)
         product = _hessian_product(flow.functions, params, flow.data)

@@ -34,11 +34,10 @@ from flowtheory.flow.smooth import (
     Watched,
     descent,
     resolved,
-    row,
     snapshot,
     system,
 )
-from flowtheory.flow.system import Start, Status, Stops, System, Tolerance
+from flowtheory.flow.system import NO_MARKS, Start, Status, Stops, System, Tolerance
 from flowtheory.flow.task import Driven, Task, require_task
 from flowtheory.flow.until import Event, Until
 from flowtheory.outcome import Outcome
@@ -83,8 +82,6 @@ class Drive:
         self.stages: list[Stage] = []
         self.why = "smooth network"
         self.spoke = self.began
-        with float64():
-            self.kept = jax.tree.map(np.asarray, dict(functions.conserved(params)))
         self._begin(params, t_start, dissipated)
         self._mark = self._here()
 
@@ -92,7 +89,7 @@ class Drive:
         flow, task = self.flow, self.task
         with float64():
             first = _first(flow.functions, self.keys, params, flow.data, self.levels)
-            speed, size, values, groups = jax.tree.map(np.asarray, first)
+            speed, size, values, groups, self.kept = jax.tree.map(np.asarray, first)
         self.atol = task.settings.absolute(groups)
         # From 0 on: at t = 1e99 a step of order one is below the resolution of the time.
         self.origin = 0.0 if task.log_time else t_start
@@ -118,8 +115,9 @@ class Drive:
             radius=self._unknown(params, self.pilot.first),
         )
         self._begin_stage()
-        self.position = self.position._replace(marks=self._marks(s))
-        self._save_one(t_start)
+        first_row, marks = self._seen()
+        self.position = self.position._replace(marks=marks)
+        self._save_one(t_start, first_row)
         if not (math.isfinite(rate) and np.all(np.isfinite(self.blocks[-1]["loss"]))):
             self.outcome = Outcome.NONFINITE
         elif rate == 0 and math.isinf(task.t_end):
@@ -163,16 +161,16 @@ class Drive:
     def _moving(self) -> Moving:
         return Moving(self.position.params, np.float64(self.position.dissipated))  # type: ignore[arg-type]
 
-    def _marks(self, s: float) -> Float[np.ndarray, " q"]:
-        if self.system.marks is None:
-            return np.zeros(1)
+    def _seen(self) -> tuple[Any, Float[np.ndarray, " q"]]:
+        """What is saved of the present state, and its marks."""
+        s = np.float64(self.position.s)
         with float64():
-            return np.asarray(self.system.marks(jnp.asarray(s), self._moving(), self._watched()))
+            # Whichever method takes the steps, the first of the two systems saves the same.
+            found = _seen(self.systems[0], s, self._moving(), self._watched())
+            return jax.tree.map(np.asarray, found)
 
-    def _save_one(self, t: float) -> None:
-        with float64():
-            found = row(self.flow.functions, self.task.observe, self._moving(), self._watched())
-            self.blocks.append(jax.tree.map(lambda a: np.asarray(a)[None], found))
+    def _save_one(self, t: float, found: Any) -> None:
+        self.blocks.append(jax.tree.map(lambda a: a[None], found))
         self.times.append(t)
         self.saved_at = self.position.s
 
@@ -399,7 +397,7 @@ class Drive:
     def result(self) -> Driven:
         """What came of it; the end is the last row."""
         if self.saved_at < self.position.s:
-            self._save_one(self.t)
+            self._save_one(self.t, self._seen()[0])
         self.times[-1] = self.t
         elapsed = time.monotonic() - self.began + self.position.seconds
         rows = jax.tree.map(lambda *parts: np.concatenate(parts), *self.blocks)
@@ -461,8 +459,8 @@ def _entries(state: Any) -> int:
 @partial(jax.jit, static_argnames=("functions", "keys"))
 def _first(
     functions: Functions, keys: tuple[Any, ...], params: Params, data: Any, levels: Array
-) -> tuple[Array, Array, Array, Array]:
-    """Speed, size, values of the events and sizes of the groups at the start of a run."""
+) -> tuple[Array, Array, Array, Array, dict[str, Array]]:
+    """Speed, size, events' values, sizes of the groups, conserved quantities at the start."""
     force = descent(functions, params, data)
     # Unit direction first: at 1e-300 the squares of the entries are zero.
     largest = jnp.max(jnp.stack([jnp.max(jnp.abs(a)) for a in jax.tree.leaves(params)]))
@@ -471,7 +469,14 @@ def _first(
     at = snapshot(functions, params, data)
     found = [value(at, levels[i]) for i, (value, _) in enumerate(keys)]
     values = jnp.stack(found) if found else jnp.zeros(0)
-    return speed, size, values, functions.sizes(params)
+    return speed, size, values, functions.sizes(params), dict(functions.conserved(params))
+
+
+@partial(jax.jit, static_argnames=("system",))
+def _seen(system: System, s: Array, state: Moving, args: Watched) -> tuple[Any, Array]:
+    """The row of a state and its marks, in one program."""
+    marks = NO_MARKS if system.marks is None else system.marks(s, state, args)
+    return system.row(state, args), jnp.asarray(marks)
 
 
 def _sign(event: Event, value: float) -> float:

@@ -37,31 +37,6 @@ def _solver(method: Explicit) -> Any:
     return kinds[method](scan_kind="lax")
 
 
-class Tableau(NamedTuple):
-    """An explicit Runge-Kutta pair, without the stage that a pair repeats in its next step.
-
-    Attributes:
-        a: stages from those before them, strictly lower triangular.
-        b: the step.
-        error: the step minus that of the lower order.
-    """
-
-    a: Float[np.ndarray, "s s"]
-    b: Float[np.ndarray, " s"]
-    error: Float[np.ndarray, " s"]
-
-
-def tableau(method: Explicit) -> Tableau:
-    """The coefficients of a pair, for a loop over states too small for diffrax's own stages."""
-    made = _solver(method).tableau
-    size = STAGES[method]
-    a = np.zeros((size, size))
-    for row, values in enumerate(made.a_lower[: size - 1], start=1):
-        a[row, :row] = values
-    assert not np.any(made.b_sol[size:]), method
-    return Tableau(a, np.asarray(made.b_sol[:size]), np.asarray(made.b_error[:size]))
-
-
 class Pair:
     """Steps of a Runge-Kutta pair for dy/ds = field(s, y), to be traced in a compiled loop.
 

@@ -28,12 +28,9 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
+from flowtheory.flow.dormand_prince import STAGES, tableau
 from flowtheory.flow.field import Samples
-from flowtheory.flow.integrate import tableau
 from flowtheory.flow.neurons import Groups, Neurons, Numbers, Rates, rates
-
-STAGES = 13
-"""Evaluations a step."""
 
 _ORDER = 8
 _SAFETY, _SHRINK, _GROW = 0.9, 0.2, 5.0
@@ -217,7 +214,7 @@ def _handed_over(neurons: Neurons, data: Samples, start: Launch, skip: bool) -> 
 
 def _attempt(field: Callable[[Array], Rates], y: Array, k0: Array, h: Array) -> tuple[Array, Array]:
     """A Runge-Kutta step of length h and its error estimate; `k0` is the field at y."""
-    a, b, low = (jnp.asarray(c) for c in tableau("dopri8"))
+    a, b, low = (jnp.asarray(c) for c in tableau())
 
     def stage(i: Array, ks: Array) -> Array:
         return ks.at[i].set(field(y + h * jnp.tensordot(a[i], ks, 1)).force)

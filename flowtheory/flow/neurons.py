@@ -92,6 +92,7 @@ class Rates(NamedTuple):
     slope: Array
 
 
+@partial(jax.jit, static_argnames=("neurons",))  # traced once for all places of a loop
 def rates(neurons: Neurons, data: Samples, theta: Numbers, groups: Groups) -> Rates:
     """Velocities of the nodes, losses and their slopes."""
 
@@ -151,12 +152,12 @@ def _at_origin(neurons: Neurons, data: Samples, size: int) -> tuple[Array, ...]:
 
     origin = jnp.zeros(size)
     gradient = jax.grad(energy)
-    values, modes = jnp.linalg.eigh(-jax.jacfwd(gradient)(origin))
     f = neurons.outputs(probe, one, data.x)
     odd = jnp.max(jnp.abs(neurons.outputs(-probe, one, data.x) - f)) / jnp.max(jnp.abs(f))
     value, slope = jax.value_and_grad(loss)(jnp.zeros_like(f))
     pull = jnp.sum(slope**2) / data.weight
-    return values, modes, jnp.linalg.norm(gradient(origin)), odd, value, pull
+    matrix = -jax.jacfwd(gradient)(origin)
+    return matrix, jnp.linalg.norm(gradient(origin)), odd, value, pull
 
 
 def linearise(neurons: Neurons, data: Samples, size: int) -> Linearisation:
@@ -167,5 +168,7 @@ def linearise(neurons: Neurons, data: Samples, size: int) -> Linearisation:
     """
     with float64():
         found = [np.asarray(a) for a in _at_origin(neurons, data, size)]
-    values, modes, drift, odd, loss, pull = found
+    matrix, drift, odd, loss, pull = found
+    # NumPy's, because JAX imports scipy.linalg for its own.
+    values, modes = np.linalg.eigh((matrix + matrix.T) / 2)
     return Linearisation(values, modes, float(drift), bool(odd <= _EVEN), float(loss), float(pull))

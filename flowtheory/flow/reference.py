@@ -13,7 +13,6 @@ import jax
 import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Float
-from scipy.integrate import solve_ivp
 
 from flowtheory.errors import ParameterError
 from flowtheory.flow.smooth import Params, SmoothFlow, descent
@@ -65,6 +64,8 @@ def reference(
     Raises:
         ParameterError: neither a final time nor a loss.
     """
+    from scipy.integrate import solve_ivp
+
     if loss is None and t_end >= _LONGEST:
         raise ParameterError(
             "neither t_end nor loss is given",

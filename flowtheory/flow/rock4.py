@@ -33,8 +33,6 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Complex, Float, Int
-from scipy.linalg import eigh_tridiagonal, null_space
-from scipy.optimize import least_squares
 
 _DAMPING = 0.31
 # (1 - x) s^2 of the zeros of w as s grows: where the iteration starts.
@@ -118,6 +116,8 @@ def polynomial(
     s: int,
 ) -> tuple[Float[np.ndarray, " m"], Float[np.ndarray, " m"], Complex[np.ndarray, " s"]]:
     r"""The factor $P$: its monic recurrence $(A_k, B_k)$, and the zeros of $R = w P$ in $x$."""
+    from scipy.linalg import eigh_tridiagonal
+
     a = 1 + _DAMPING / s**2
     target = interval(s) / (1 + a)
     zeros = 1 - np.concatenate([_ZEROS, _ZEROS.conj()]) / s**2
@@ -212,6 +212,8 @@ def finishing(p: Weights, guess: Float[np.ndarray, " 14"]) -> tuple[np.ndarray, 
     $b_i$, scales and weights of the error estimate: the difference to a solution of order 3 made
     of the four slopes and $F(y_0)$.
     """
+    from scipy.linalg import null_space
+    from scipy.optimize import least_squares
 
     def aims(c: np.ndarray) -> np.ndarray:
         order, defects, _ = _last_stages(p, c)

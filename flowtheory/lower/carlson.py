@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from scipy.special import hyp2f1
 
 from flowtheory.errors import ParameterError
 
@@ -43,6 +42,13 @@ def _one(b: np.ndarray, z: np.ndarray) -> float:
     return float(a * _STEP * np.exp(exponent).sum() * unit**-a)
 
 
+def carlson_rf(x: Any, y: Any, z: Any) -> Any:
+    """$R_F(x, y, z)$, symmetric."""
+    from scipy.special import elliprf
+
+    return elliprf(x, y, z)
+
+
 def hyper(above: tuple[Any, ...], below: tuple[Any, ...], z: Any) -> Any:
     r"""${}_2F_1$ under SymPy's name and signature of the generalized hypergeometric function."""
     if (len(above), len(below)) != (2, 1):
@@ -51,4 +57,6 @@ def hyper(above: tuple[Any, ...], below: tuple[Any, ...], z: Any) -> Any:
             expected="2F1 in float64",
             fix='numeric(..., backend="mpmath") has all of them',
         )
+    from scipy.special import hyp2f1
+
     return hyp2f1(*above, *below, z)

@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
 Product = Callable[[Float[np.ndarray, " n"]], Float[np.ndarray, " n"]]
 
@@ -118,6 +117,8 @@ def _largest(
     max_products: int,
 ) -> tuple[np.ndarray, np.ndarray, bool]:
     """Eigenvalues in decreasing order with their vectors, and whether all have converged."""
+    from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
+
     make: Any = LinearOperator  # SciPy's signature is that of its subclasses
     operator = make((n, n), matvec=lambda v: product(np.ravel(v)), dtype=np.float64)
     basis = min(n, max(2 * count + 1, _BASIS))

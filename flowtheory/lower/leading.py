@@ -13,7 +13,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy.optimize import root
 from sympy import Symbol
 
 from flowtheory.clock import Reduction
@@ -161,6 +160,8 @@ def _curvature(flow: LeadingFlow, known: Arrays) -> np.ndarray:
 
 def _fitted(flow: LeadingFlow, known: Arrays) -> Any:
     r"""The constant $s$ at which $\sum_i c_i = 0$."""
+    from scipy.optimize import root
+
     assert flow.fit is not None
     level = flow.fit.level
     label = level.base if isinstance(level, Indexed) else level

@@ -7,11 +7,10 @@ from typing import Any, Literal
 
 import mpmath
 import numpy as np
-from scipy.special import elliprf
 from sympy import Symbol, lambdify
 
 from flowtheory.errors import ParameterError
-from flowtheory.lower.carlson import carlson_r, hyper
+from flowtheory.lower.carlson import carlson_r, carlson_rf, hyper
 from flowtheory.symbolic import carlson
 from flowtheory.symbolic.expression import Expr
 
@@ -21,7 +20,7 @@ _NUMPY = {
     "Ramp": lambda z, a, k: np.where(np.asarray(z) > 0, z, a * np.asarray(z)),
     "Step": lambda z, a, k: np.where(np.asarray(z) > 0, 1.0, np.where(np.asarray(z) < 0, a, k)),
     "CarlsonR": carlson_r,
-    "CarlsonRF": elliprf,
+    "CarlsonRF": carlson_rf,
     "hyper": hyper,
 }
 _MPMATH = {

@@ -19,7 +19,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
-from scipy.linalg import eigh
 
 from flowtheory.clock import Clock, Reduction
 from flowtheory.errors import DataError, ParameterError
@@ -195,6 +194,8 @@ class _Found(NamedTuple):
 
 
 def _dense(minus_hessian: np.ndarray, leading: int, tolerance: float | None) -> _Found:
+    from scipy.linalg import eigh
+
     values, vectors = eigh(minus_hessian, overwrite_a=True)
     level = TOLERANCE * float(np.max(abs(values))) if tolerance is None else tolerance
     above, below = int(np.sum(values > level)), int(np.sum(values < -level))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float
-from scipy.optimize import nnls
 
 from flowtheory.errors import DataError
 
@@ -18,6 +17,8 @@ def max_margin(x: Float[np.ndarray, "k D"]) -> tuple[Float[np.ndarray, " D"], fl
     Raises:
         DataError: no direction has a positive margin on all rows.
     """
+    from scipy.optimize import nnls
+
     rows, dim = x.shape
     design = np.vstack([x.T, np.ones(rows)])
     target = np.zeros(dim + 1)

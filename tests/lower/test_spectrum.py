@@ -160,9 +160,9 @@ def test_a_hundred_thousand_parameters_at_a_known_spectrum():
     rng = np.random.default_rng(1)
     x, y = rng.normal(size=(n, dim)), rng.normal(size=n)
     origin = {"W": np.zeros((width, dim)), "v": np.zeros(width)}
-    began = time.perf_counter()
+    began = time.process_time()
     found = linearize_at(two_layer("tanh"), "half_square", origin, x, y, max_index=6)
-    assert time.perf_counter() - began < 30
+    assert time.process_time() - began < 30  # of the processor, whoever else is busy
     z = np.linalg.norm(x.T @ y)
     assert found.n_params == 100_000
     np.testing.assert_allclose(found.rates, z, rtol=1e-9)
