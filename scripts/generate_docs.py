@@ -135,8 +135,8 @@ def power_page() -> str:
 POWER = """How often the judge is wrong. Every law is run with many seeds, at the effort named in \
 the command; in each run its wrong variants are judged on the same evidence. A *false fail* is a \
 run in which the law itself does not come out AGREES, a *false pass* one in which a wrong variant \
-does (accepted); a variant that is not told apart makes the verdict INCONCLUSIVE. Laws whose evidence \
-does not depend on the seed repeat one outcome."""
+does (accepted); a variant that is not told apart makes the verdict INCONCLUSIVE. Laws whose \
+evidence does not depend on the seed repeat one outcome."""
 
 
 def _first(law: Law, *roles: str) -> Statement | None:
