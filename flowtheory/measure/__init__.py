@@ -4,6 +4,7 @@ from flowtheory.measure.alignment import AlignmentTimes as AlignmentTimes
 from flowtheory.measure.alignment import Cone as Cone
 from flowtheory.measure.alignment import alignment_times as alignment_times
 from flowtheory.measure.margin import max_margin as max_margin
+from flowtheory.measure.measurement import Measurement as Measurement
 from flowtheory.measure.spectrum import cosines as cosines
 from flowtheory.measure.spectrum import squared_spectral_norm as squared_spectral_norm
 from flowtheory.measure.spectrum import stable_rank as stable_rank

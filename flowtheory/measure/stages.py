@@ -15,7 +15,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from flowtheory.errors import DataError, ParameterError
+from flowtheory.errors import ParameterError
+from flowtheory.measure.checks import as_curve
 
 Kind = Literal["plateau", "descent", "late"]
 
@@ -60,8 +61,8 @@ def loss_stages(
             are not finite.
         ParameterError: a prominence not above 1, or a drop not in (0, 1).
     """
-    times, loss = np.asarray(times, dtype=np.float64), np.asarray(loss, dtype=np.float64)
-    _require(times, loss, prominence, drop)
+    times, loss = as_curve(times, loss)
+    _require(prominence, drop)
     rate = _log_rate(times, loss)
     if rate is None:
         return (LossStage("plateau", times[0], times[-1], float(loss[0])),)
@@ -138,21 +139,7 @@ def _cover(
     return tuple(stages)
 
 
-def _require(times: np.ndarray, loss: np.ndarray, prominence: float, drop: float) -> None:
-    if times.ndim != 1 or times.shape != loss.shape or times.size < 2:
-        raise DataError(
-            f"times have shape {times.shape} and the loss {loss.shape}",
-            expected="two arrays of one length, at least 2",
-            fix="run.times and run.loss",
-        )
-    if not (
-        np.all(np.isfinite(times)) and np.all(np.isfinite(loss)) and np.all(np.diff(times) > 0)
-    ):
-        raise DataError(
-            "times that do not increase, or values that are not finite",
-            expected="increasing times and a finite loss",
-            fix="drop the rows after a blow-up",
-        )
+def _require(prominence: float, drop: float) -> None:
     if not (math.isfinite(prominence) and prominence > 1 and 0 < drop < 1):
         raise ParameterError(
             f"prominence is {prominence!r} and drop {drop!r}",
