@@ -12,7 +12,7 @@ from jaxtyping import Float
 from flowtheory.errors import DataError, ParameterError
 
 
-def as_array(value: Any, name: str, ndim: int, expected: str) -> Float[np.ndarray, "..."]:
+def as_array(value: Any, name: str, ndim: int, expected: str) -> Float[np.ndarray, ...]:
     """A finite, non-empty float64 array with `ndim` axes.
 
     Raises:
@@ -34,7 +34,7 @@ def as_array(value: Any, name: str, ndim: int, expected: str) -> Float[np.ndarra
     return array.astype(np.float64)
 
 
-def as_matrix(value: Any, name: str = "the weights") -> Float[np.ndarray, "m D"]:
+def as_matrix(value: Any, name: str = "the weights") -> Float[np.ndarray, ...]:
     """A finite matrix, one row a neuron."""
     return as_array(value, name, 2, "a finite matrix, one row a neuron")
 
@@ -52,7 +52,7 @@ def as_vector(value: Any, name: str, size: int | None = None) -> Float[np.ndarra
     return array
 
 
-def unit_rows(weights: Any, name: str = "the weights") -> Float[np.ndarray, "m D"]:
+def unit_rows(weights: Any, name: str = "the weights") -> Float[np.ndarray, ...]:
     r"""The rows $w_k/|w_k|$, without over- or underflow.
 
     Raises:

@@ -4,6 +4,11 @@ A descent is a local maximum of $-L' = |\nabla L|^2$ that stands out by a factor
 sides and across which the loss drops by at least $10^{-3} L(0)$; without the second condition the
 noise of a converged run has dozens. A plateau is what lies between two descents; its level is the
 loss where $|\nabla L|^2$ is least.
+
+The loss of a gradient flow never rises. The largest rise $\rho$ of the curve above an earlier value
+is therefore what noise and a solver's wiggles do to it, and nothing below that is read: the curve is
+replaced by the non-increasing one nearest to it in least squares, sampled whenever it has fallen by
+$2\rho$, and a descent falls by at least $4\rho$.
 """
 
 from __future__ import annotations
@@ -21,6 +26,7 @@ from flowtheory.measure.checks import as_curve
 Kind = Literal["plateau", "descent", "late"]
 
 _NOISE = 1e-13  # of the largest loss: what rounding may make of a difference
+_STEP, _LEAST = 2.0, 4.0  # falls between rows that are kept, and of a descent, in largest rises
 _EDGE = 0.1
 
 
@@ -63,11 +69,47 @@ def loss_stages(
     """
     times, loss = as_curve(times, loss)
     _require(prominence, drop)
+    least = max(drop * abs(loss[0]), _LEAST * largest_rise(loss))
+    times, loss = without_rises(times, loss)
     rate = _log_rate(times, loss)
     if rate is None:
         return (LossStage("plateau", times[0], times[-1], float(loss[0])),)
-    peaks = _descents(rate, loss, math.log10(prominence), drop * abs(loss[0]))
-    return _cover(times, loss, rate, peaks, math.log10(prominence), drop * abs(loss[0]))
+    peaks = _descents(rate, loss, math.log10(prominence), least)
+    return _cover(times, loss, rate, peaks, math.log10(prominence), least)
+
+
+def largest_rise(loss: Float[np.ndarray, " k"]) -> float:
+    r"""$\rho = \max_{s<t} (L(t) - L(s))$, the largest rise of the loss; 0 if it is only rounding."""
+    rise = float(np.max(loss - np.minimum.accumulate(loss)))
+    return rise if rise > _NOISE * np.max(np.abs(loss)) else 0.0
+
+
+def falling(loss: Float[np.ndarray, " k"]) -> Float[np.ndarray, " k"]:
+    """The non-increasing curve that is nearest in least squares."""
+    from scipy.optimize import isotonic_regression
+
+    return isotonic_regression(loss, increasing=False).x
+
+
+def without_rises(
+    times: Float[np.ndarray, " k"], loss: Float[np.ndarray, " k"]
+) -> tuple[Float[np.ndarray, " r"], Float[np.ndarray, " r"]]:
+    """The falling curve at the rows where it has fallen by two rises, and at both ends.
+
+    A curve that does not rise is returned as it is.
+    """
+    rise = largest_rise(loss)
+    if rise == 0:
+        return times, loss
+    curve = falling(loss)
+    kept = [0]
+    while True:
+        after = int(np.searchsorted(-curve, _STEP * rise - curve[kept[-1]]))
+        if after >= len(curve) - 1:
+            break
+        kept.append(after)
+    rows = np.array([*kept, len(curve) - 1])
+    return times[rows], curve[rows]
 
 
 def _log_rate(
