@@ -3,6 +3,12 @@
 from flowtheory.measure.alignment import AlignmentTimes as AlignmentTimes
 from flowtheory.measure.alignment import Cone as Cone
 from flowtheory.measure.alignment import alignment_times as alignment_times
+from flowtheory.measure.blow_up import BlowUpTime as BlowUpTime
+from flowtheory.measure.blow_up import blow_up_time as blow_up_time
+from flowtheory.measure.blow_up import growth_degree as growth_degree
+from flowtheory.measure.growth import LocalRates as LocalRates
+from flowtheory.measure.growth import growth_rate as growth_rate
+from flowtheory.measure.growth import local_growth_rates as local_growth_rates
 from flowtheory.measure.margin import max_margin as max_margin
 from flowtheory.measure.measurement import Measurement as Measurement
 from flowtheory.measure.plateau import Plateau as Plateau

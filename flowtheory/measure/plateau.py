@@ -26,7 +26,7 @@ class Plateau(NamedTuple):
     """A plateau of a loss curve.
 
     Attributes:
-        start: when nine tenths of the descent before it were done; exact where the run begins in it.
+        start: when nine tenths of the descent before it are done; exact if the run begins in it.
         end: when a tenth of the next descent is done; cut where the run ends in it.
         duration: end - start.
         level: the loss where the gradient is least, within twice the largest rise.

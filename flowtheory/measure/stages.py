@@ -5,10 +5,10 @@ sides and across which the loss drops by at least $10^{-3} L(0)$; without the se
 noise of a converged run has dozens. A plateau is what lies between two descents; its level is the
 loss where $|\nabla L|^2$ is least.
 
-The loss of a gradient flow never rises. The largest rise $\rho$ of the curve above an earlier value
-is therefore what noise and a solver's wiggles do to it, and nothing below that is read: the curve is
-replaced by the non-increasing one nearest to it in least squares, sampled whenever it has fallen by
-$2\rho$, and a descent falls by at least $4\rho$.
+The loss of a gradient flow never rises. The largest rise $\rho$ of the curve above an earlier
+value is therefore what noise and a solver's wiggles do to it, and nothing below that is read: the
+curve is replaced by the non-increasing one nearest to it in least squares, sampled whenever it has
+fallen by $2\rho$, and a descent falls by at least $4\rho$.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def loss_stages(
 
 
 def largest_rise(loss: Float[np.ndarray, " k"]) -> float:
-    r"""$\rho = \max_{s<t} (L(t) - L(s))$, the largest rise of the loss; 0 if it is only rounding."""
+    r"""$\rho = \max_{s<t} (L(t) - L(s))$, the largest rise; 0 if it is only rounding."""
     rise = float(np.max(loss - np.minimum.accumulate(loss)))
     return rise if rise > _NOISE * np.max(np.abs(loss)) else 0.0
 
