@@ -53,9 +53,9 @@ def blow_up_time(
 ) -> BlowUpTime:
     r"""$T^*$ by regression of $t$ on $y = |\theta|^{-(k-2)}$ over a late window.
 
-    The window holds the rows whose norm is within a factor $e^{window}$ of the last. Detected is a
-    blow-up only if the norm grew by $e^{gain}$ over the run and $h$ does not decrease in the window;
-    else the time is cut at the last row: it may be infinite.
+    The window holds the last rows with norms within a factor $e^{window}$ of the last one. A
+    blow-up is detected only if the norm grew by $e^{gain}$ over the run and $h$ does not decrease
+    over the window; else the time is cut at the last row: it may be infinite.
 
     Args:
         times: times, increasing.

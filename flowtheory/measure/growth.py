@@ -54,10 +54,11 @@ def growth_rate(
 ) -> Measurement:
     r"""Slope of $\ln A$ against $t$ by least squares, with its interval.
 
-    The window begins where $A$ is above `above` times its least value before the largest
-    (decaying parts are gone) and ends before $A$ reaches `below` times its largest value (saturation
-    has not begun). The half-width is Student's plus half the change of the local slope over the
-    window, as far as it is significant: a window that holds no exponential says so.
+    The window begins after the last row, before that of the largest $A$, with $A$ below `above`
+    times its least value there (decaying parts are gone), and ends before $A$ reaches `below` times
+    its largest value (saturation has not begun). The half-width is Student's plus half the change
+    of the local slope over the window, as far as it is significant: a window that holds no
+    exponential says so.
 
     Args:
         times: times, increasing.
@@ -68,7 +69,7 @@ def growth_rate(
         level: of the interval.
 
     Raises:
-        DataError: no curve, an amplitude that is not positive, or fewer than four rows in the window.
+        DataError: no curve, an amplitude that is not positive, or fewer than four rows left.
         ParameterError: a factor below 1, a fraction above 1, or a level outside (0, 1).
     """
     times, logs = log_curve(times, amplitude, "the amplitude")
@@ -81,7 +82,7 @@ def growth_rate(
             expected=f"at least {ROWS} rows in the window",
             fix="save more rows, start at a smaller scale, or give the window",
         )
-    line = fit_line(times[rows], logs[rows], level, at=times[rows[0]])
+    line = fit_line(times[rows], logs[rows], level, at=float(times[rows[0]]))
     ends = f"t in [{times[rows[0]]:.6g}, {times[rows[-1]]:.6g}], {rows.size} rows"
     return Measurement(
         line.slope,
