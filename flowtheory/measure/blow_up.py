@@ -20,6 +20,7 @@ from flowtheory.measure.checks import require_in
 from flowtheory.measure.growth import ROWS, log_curve
 from flowtheory.measure.line import Line, fit_line
 from flowtheory.measure.measurement import Measurement
+from flowtheory.outcome import Outcome
 
 _BEND = 1e-2  # relative change of h over the window that is no evidence of a decrease
 _TIME = "zero of y = |theta|^-(k-2)"
@@ -30,10 +31,12 @@ class BlowUpTime(NamedTuple):
     r"""A blow-up time, and the slope it rests on.
 
     Attributes:
-        time: $T^*$; cut at the last row where no blow-up was detected.
+        outcome: `BLEW_UP` or `NOT_DETECTED`.
+        time: $T^*$; cut at the last row where no blow-up was detected, the note saying why.
         limit: $h_*$, to be compared with the largest $H$ on the unit sphere; cut likewise.
     """
 
+    outcome: Outcome
     time: Measurement
     limit: Measurement
 
@@ -90,7 +93,7 @@ def blow_up_time(
     unit = (degree - 2) * float(logs[-1])  # -ln of the last y
     ends = _tangents(times[-1], logs[-1], degree, energy, rate, largest)
     time = _time(line, times[-1], ends, level, time_error)
-    return BlowUpTime(time, _limit(line, degree, unit, level))
+    return BlowUpTime(Outcome.BLEW_UP, time, _limit(line, degree, unit, level))
 
 
 def growth_degree(
@@ -235,7 +238,8 @@ def _limit(line: Line, degree: float, unit: float, level: float) -> Measurement:
 
 
 def _not_detected(last: float, reason: str) -> BlowUpTime:
-    note = f"not detected: {reason}"
     return BlowUpTime(
-        Measurement.above(last, _TIME, "time", note), Measurement.above(-np.inf, _LIMIT, "1", note)
+        Outcome.NOT_DETECTED,
+        Measurement.above(last, _TIME, "time", reason),
+        Measurement.above(-np.inf, _LIMIT, "1", reason),
     )

@@ -64,7 +64,8 @@ def cosine_matrix(weights: Float[np.ndarray, "m D"]) -> CosineMatrix:
     leading = vectors[:, 0] * np.sign(vectors[np.argmax(np.abs(vectors[:, 0])), 0])
     order = np.argsort(-leading, kind="stable")
     ordered = unit[order]
-    matrix = ordered @ ordered.T
+    # A copy: of one and the same array NumPy makes a symmetric product, which is slower here.
+    matrix = ordered @ ordered.T.copy()
     np.clip(matrix, -1.0, 1.0, out=matrix)
     np.fill_diagonal(matrix, 1.0)
     return CosineMatrix(matrix, order, values**2)

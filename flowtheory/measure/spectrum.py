@@ -43,7 +43,7 @@ def stable_rank(weights: Float[np.ndarray, "h D"]) -> Measurement:
 def effective_rank(weights: Float[np.ndarray, "h D"]) -> Measurement:
     r"""$\exp(-\sum_i p_i \ln p_i)$, $p_i = \sigma_i/\sum_j\sigma_j$ (Roy and Vetterli 2007).
 
-    Between the stable rank and the rank: $\sum\sigma_i^2/\sigma_1^2 \le \sum\sigma_i/\sigma_1 \le$ it.
+    It lies between the stable rank and the rank.
 
     Args:
         weights: a matrix.

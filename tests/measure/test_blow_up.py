@@ -11,6 +11,7 @@ from scipy.special import elliprf
 
 from flowtheory.errors import DataError, ParameterError
 from flowtheory.measure import blow_up_time, growth_degree
+from flowtheory.outcome import Outcome
 
 
 def flow(start: np.ndarray, gain: float, force) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -50,6 +51,7 @@ class TestAligned:
             assert exact == pytest.approx(elliprf(*start**2), rel=1e-9)
         times, norms, last = flow(start, 7.0, product)
         found = blow_up_time(times, norms, degree, time_error=1e-11)
+        assert found.outcome is Outcome.BLEW_UP
         assert found.time.value == pytest.approx(exact, rel=1e-10)
         assert found.time.contains(exact)
         assert found.time.error < 1e-8
@@ -111,6 +113,7 @@ class TestRefusals:
     def test_exponential_growth(self):
         times = np.linspace(0, 10, 400)
         found = blow_up_time(times, np.exp(times), 3)
+        assert found.outcome is Outcome.NOT_DETECTED
         assert found.time.cut
         assert found.time.low == 10.0
         assert "decreases" in found.time.note
