@@ -23,6 +23,8 @@ from flowtheory.measure.measurement import Measurement
 from flowtheory.outcome import Outcome
 
 _BEND = 1e-2  # relative change of h over the window that is no evidence of a decrease
+_WIDEST = 50.0  # ln of the largest ratio of y in a window: beyond, one row decides
+_LARGEST = 700.0  # the exponential of more overflows
 _TIME = "zero of y = |theta|^-(k-2)"
 _LIMIT = "h_* = -y'/(k(k-2)) over the window"
 
@@ -157,7 +159,7 @@ def _require(
             expected="a degree above 2: below, growth is exponential or slower, without blow-up",
             fix="growth_degree(times, norms) measures it; growth_rate is for degree 2",
         )
-    require_in(window, "the window", 0.0, np.inf)
+    require_in(window, "the window", 0.0, _WIDEST / (degree - 2))
     require_in(gain, "the gain", 0.0, np.inf)
     require_in(level, "the level", 0.0, 1.0)
     if largest is not None:
@@ -198,17 +200,19 @@ def _tangents(
     largest: float | None,
 ) -> tuple[float, float] | None:
     """Lower and upper end from the last row; None without H and without the rate."""
-    left = []
+    logs = []
     if energy is not None:
-        left.append(np.exp(2 * log_norm - np.log(energy)) / (degree * (degree - 2)))
+        logs.append(2 * log_norm - np.log(energy) - np.log(degree))
     if rate is not None:
-        left.append(np.exp(log_norm - np.log(rate)) / (degree - 2))
-    if not left:
+        logs.append(log_norm - np.log(rate))
+    if not logs:
         return None
+    most = np.exp(min(*logs, _LARGEST)) / (degree - 2)
     least = 0.0
     if largest is not None:
-        least = np.exp(-(degree - 2) * log_norm) / (degree * (degree - 2) * largest)
-    return float(time + min(least, *left)), float(time + min(left))
+        log_least = -(degree - 2) * log_norm - np.log(largest)
+        least = np.exp(min(log_least, _LARGEST)) / (degree * (degree - 2))
+    return float(time + min(least, most)), float(time + most)
 
 
 def _time(
@@ -229,7 +233,7 @@ def _time(
 
 def _limit(line: Line, degree: float, unit: float, level: float) -> Measurement:
     """h_* = -1/(k(k-2) dt/dy), the slope being in units of the last y = exp(-unit)."""
-    scale = np.exp(-unit) / (degree * (degree - 2))
+    scale = np.exp(min(-unit, _LARGEST)) / (degree * (degree - 2))
     value = -scale / line.slope
     low = scale / (line.slope_error - line.slope)
     steep = -line.slope - line.slope_error

@@ -135,3 +135,9 @@ def same_shape(now: Any, start: Any, name: str) -> tuple[np.ndarray, np.ndarray]
     told = "a finite array"
     dims = len(shapes[0])
     return as_array(now, name, dims, told), as_array(start, name, dims, told)
+
+
+def norm(array: np.ndarray) -> float:
+    """The Frobenius norm, without over- or underflow of squares."""
+    largest = float(np.max(np.abs(array)))
+    return largest * float(np.linalg.norm(array / largest)) if largest > 0 else 0.0

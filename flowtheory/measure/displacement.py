@@ -2,6 +2,7 @@ r"""How far parameters went: relative distance $RD$ by layer, and the neuron tha
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -9,7 +10,8 @@ import numpy as np
 from jaxtyping import Float
 
 from flowtheory.errors import DataError
-from flowtheory.measure.checks import as_matrix, same_shape
+from flowtheory.measure.amplitude import amplitudes
+from flowtheory.measure.checks import as_matrix, norm, same_shape
 from flowtheory.measure.measurement import Measurement
 
 
@@ -40,20 +42,16 @@ def relative_distance(
         DataError: shapes that differ, a zero start, or entries that are not finite.
     """
     after, before = same_shape(now, start, "the layer")
-    unit = np.max(np.abs(before))
-    if unit == 0:
+    if not np.any(before):
         raise DataError(
             "the layer starts at zero",
             expected="a start that is not zero",
             fix="no relative distance exists; use the norm of the layer",
         )
-    moved, first = _matrix((after - before) / unit), _matrix(before / unit)
-    frobenius = np.linalg.norm(moved) / np.linalg.norm(first)
-    operator = np.linalg.norm(moved, 2) / np.linalg.norm(first, 2)
     definition = "|theta(t) - theta(0)|_{0} / |theta(0)|_{0}"
     return RelativeDistance(
-        Measurement.exact(float(frobenius), definition.format("F")),
-        Measurement.exact(float(operator), definition.format("2")),
+        Measurement.exact(norm(after - before) / norm(before), definition.format("F")),
+        Measurement.exact(_operator(after - before) / _operator(before), definition.format("2")),
     )
 
 
@@ -94,18 +92,19 @@ def maximal_displacement(
         DataError: shapes that differ, a zero start, or entries that are not finite.
     """
     after, before = same_shape(as_matrix(now), as_matrix(start), "the layer")
-    unit = np.max(np.abs(before))
-    if unit == 0:
+    if not np.any(before):
         raise DataError(
             "all neurons start at zero",
             expected="a start that is not zero",
             fix="use the norms of the neurons",
         )
-    farthest = np.max(np.linalg.norm((after - before) / unit, axis=1))
-    typical = np.linalg.norm(before / unit) / np.sqrt(len(before))
+    farthest = float(np.max(amplitudes(after - before)))
     definition = "max_k |w_k(t) - w_k(0)| / rms_j |w_j(0)|"
-    return Measurement.exact(float(farthest / typical), definition)
+    return Measurement.exact(farthest / (norm(before) / math.sqrt(len(before))), definition)
 
 
-def _matrix(tensor: np.ndarray) -> Float[np.ndarray, "a b"]:
-    return tensor.reshape(len(tensor) if tensor.ndim > 1 else 1, -1)
+def _operator(tensor: np.ndarray) -> float:
+    """The largest singular value of the first axis against all others."""
+    largest = float(np.max(np.abs(tensor)))
+    rows = tensor.reshape(len(tensor) if tensor.ndim > 1 else 1, -1)
+    return largest * float(np.linalg.norm(rows / largest, 2)) if largest > 0 else 0.0

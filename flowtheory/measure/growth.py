@@ -77,8 +77,7 @@ def growth_rate(
     rows = _window(times, logs, above, below) if window is None else _between(times, window)
     if rows.size < ROWS:
         raise DataError(
-            f"the window holds {rows.size} rows; the amplitude grows by a factor "
-            f"{np.exp(np.ptp(logs)):.3g} in all",
+            f"the window holds {rows.size} rows; the amplitude varies by exp({np.ptp(logs):.3g})",
             expected=f"at least {ROWS} rows in the window",
             fix="save more rows, start at a smaller scale, or give the window",
         )

@@ -17,6 +17,8 @@ from flowtheory.errors import DataError
 from flowtheory.measure.checks import as_matrix
 from flowtheory.measure.measurement import Measurement
 
+_LARGEST = 1e150
+
 
 class Imbalance(NamedTuple):
     r"""The imbalance of one interface.
@@ -67,12 +69,12 @@ def _interface(
             expected="layers of shape (out, in) that follow each other",
             fix="transpose the layers of a framework that stores (in, out)",
         )
-    unit = max(np.max(np.abs(before)), np.max(np.abs(after)))
-    if unit == 0:
+    unit = float(max(np.max(np.abs(before)), np.max(np.abs(after))))
+    if not 0 < unit < _LARGEST:
         raise DataError(
-            f"layers {number} and {number + 1} are zero",
-            expected="at least one of them not zero",
-            fix="drop times before the start",
+            f"the largest entry of layers {number} and {number + 1} is {unit:g}",
+            expected=f"one between 0 and {_LARGEST:g}: squares must be numbers",
+            fix="drop times before the start and after a blow-up",
         )
     # In units of the largest entry: squares of entries below 1e-154 are zero.
     upper, lower = (after / unit).T @ (after / unit), (before / unit) @ (before / unit).T
@@ -83,6 +85,6 @@ def _interface(
     name = f"|{top} - {bottom}|_F"
     return Imbalance(
         difference * unit**2,
-        Measurement.exact(size * float(unit) ** 2, name, "weight^2"),
+        Measurement.exact(size * unit**2, name, "weight^2"),
         Measurement.exact(relative, f"{name} / (|{top}|_F + |{bottom}|_F)"),
     )

@@ -63,7 +63,7 @@ def _quadratic(
     z: Float[np.ndarray, " k"], y: Float[np.ndarray, " k"]
 ) -> tuple[Float[np.ndarray, " 3"], float]:
     """Coefficients of a parabola, highest first, and the variance of the highest."""
-    design = np.vander(z, 3)
-    found = np.linalg.lstsq(design, y, rcond=None)[0]
-    variance = np.sum((y - design @ found) ** 2) / (z.size - 3)
-    return found, float(variance * np.linalg.inv(design.T @ design)[0, 0])
+    inverse = np.linalg.pinv(np.vander(z, 3))
+    found = inverse @ y
+    variance = np.sum((y - np.polyval(found, z)) ** 2) / (z.size - 3)
+    return found, float(variance * np.sum(inverse[0] ** 2))

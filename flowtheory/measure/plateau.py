@@ -112,11 +112,12 @@ def _interpolate(
         return float(times[-1])
     after = max(int(np.argmax(curve <= level)), 1)
     rows = slice(max(after - 2, 0), after + 2)
-    cubic = PchipInterpolator(times[rows], curve[rows] - level)
-    ends = float(times[after - 1]), float(times[after])
-    if cubic(ends[0]) <= 0 or cubic(ends[1]) >= 0:
-        return ends[0] if cubic(ends[0]) <= 0 else ends[1]
-    return float(brentq(cubic, *ends, xtol=1e-300, rtol=8.9e-16))  # type: ignore[arg-type]
+    first, unit = float(times[after - 1]), float(times[after] - times[after - 1])
+    size = curve[rows][0] - curve[rows][-1]
+    cubic = PchipInterpolator((times[rows] - first) / unit, (curve[rows] - level) / size)
+    if cubic(0.0) <= 0 or cubic(1.0) >= 0:
+        return first if cubic(0.0) <= 0 else first + unit
+    return first + unit * float(brentq(cubic, 0.0, 1.0, xtol=1e-15))  # type: ignore[arg-type]
 
 
 def plateaus(

@@ -123,7 +123,7 @@ def _log_rate(
     known = np.flatnonzero(fall > _NOISE * np.max(np.abs(loss)))
     if known.size == 0:
         return None
-    rates = np.log10(fall[known] / np.diff(times)[known])
+    rates = np.log10(fall[known]) - np.log10(np.diff(times)[known])
     return np.interp(np.arange(fall.size), known, rates)
 
 

@@ -161,6 +161,7 @@ class TestRefusals:
             {"degree": 2.0},
             {"degree": np.nan},
             {"degree": 3, "window": 0.0},
+            {"degree": 12, "window": 10.0},
             {"degree": 3, "level": 1.0},
             {"degree": 3, "gain": 0.0},
             {"degree": 3, "largest": -1.0},

@@ -169,6 +169,15 @@ class TestDisplacement:
         with pytest.raises(DataError):
             relative_distance(np.array([np.nan]), np.ones(1))
 
+    def test_a_start_at_the_smallest_scale(self):
+        start = 1e-290 * np.random.default_rng(0).standard_normal((5, 3))
+        now = np.random.default_rng(1).standard_normal((5, 3))
+        ratio = np.linalg.norm(now) / np.linalg.norm(1e290 * start)
+        found = relative_distance(now, start)
+        assert found.frobenius.value == pytest.approx(1e290 * ratio, rel=1e-12)
+        assert found.operator.value < 1e290 * ratio * 5**0.5
+        assert maximal_displacement(now, start).value < 1e290 * ratio * 5**0.5
+
 
 class TestAmplitudes:
     def test_kinds(self):
@@ -276,6 +285,12 @@ class TestImbalance:
 
     def test_bad_input(self):
         w = np.ones((2, 3))
-        for layers in ([w], [w, w], [0 * w, np.zeros((1, 2))], [w, np.array([np.nan, 1.0])]):
+        for layers in (
+            [w],
+            [w, w],
+            [1e200 * w, np.ones((1, 2))],
+            [0 * w, np.zeros((1, 2))],
+            [w, np.array([np.nan, 1.0])],
+        ):
             with pytest.raises(DataError):
                 imbalances(layers)

@@ -141,6 +141,16 @@ class TestAll:
                 assert plateau.start.contains(exact_time(number - 1, 0.9))
         assert found[1].duration.error < 0.3
 
+    def test_clocks_of_any_scale(self):
+        times, loss = modes(EPS)
+        expected = [plateau.end.value for plateau in plateaus(times, loss)]
+        for unit in (1e-150, 1e150):
+            found = plateaus(unit * times, loss / unit)
+            ends = [plateau.end.value / unit for plateau in found]
+            np.testing.assert_allclose(
+                ends, [p.end.value for p in plateaus(times, loss)], rtol=1e-9
+            )
+
     def test_the_edges_are_those_of_the_stages(self):
         times, loss = modes(EPS)
         stages = [stage for stage in loss_stages(times, loss) if stage.kind == "plateau"]
