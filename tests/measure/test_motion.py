@@ -24,6 +24,19 @@ from flowtheory.measure import (
 )
 
 
+def chain(x: np.ndarray) -> np.ndarray:
+    """The gradient of H = a^T W_{L-1} ... W_2 c with two neurons a layer, x = (a, c, W_2, ...)."""
+    a, c, inner = x[:2], x[2:4], x[4:].reshape(-1, 2, 2)
+    below = [c]
+    for w in inner:
+        below.append(w @ below[-1])
+    above = [a]
+    for w in inner[::-1]:
+        above.append(w.T @ above[-1])
+    forces = [np.outer(above[len(inner) - 1 - k], below[k]) for k in range(len(inner))]
+    return np.concatenate([below[-1], above[-1], np.ravel(forces)])
+
+
 class TestProjection:
     def test_written_out(self):
         rng = np.random.default_rng(0)
@@ -46,22 +59,24 @@ class TestProjection:
         assert found.defect.value == pytest.approx(exact, rel=1e-2)
         assert found.ratio.value + found.defect.value == pytest.approx(1.0, rel=1e-14)
 
-    def test_the_condensation_rate_of_three_layers(self):
-        r"""$1 - |W_1\hat z|^2/|W_1|^2 \sim (T^* - t)^2$."""
-        start = np.random.default_rng(0).standard_normal(15)
-        beside = np.random.default_rng(1).standard_normal((3, 2))
-        states = [flow(start, gain, three_layers) for gain in np.linspace(4, 9, 30)]
-        times, norms = states[-1][0], states[-1][1]
-        end = blow_up_time(times, norms, 3).time.value
-        left = np.array([end - run[0][-1] for run in states])
-        defects = [
-            projection(np.column_stack([run[2][3:6], beside]), np.eye(3)[0]).defect.value
-            for run in states
-        ]
+    @pytest.mark.parametrize("depth", [3, 4, 5])
+    def test_the_condensation_rate(self, depth):
+        r"""$1 - |W_1\hat z|^2/|W_1|^2 \sim (T^* - t)^{2/(L-2)}$; beside z nothing moves."""
+        start = np.random.default_rng(0).uniform(0.5, 1.0, 4 * (depth - 2) + 4)
+        last = 9.0 if depth == 3 else 6.0
+        times, norms, _ = flow(start, last, chain)
+        end = blow_up_time(times, norms, depth, gain=5.0).time.value
+        beside = np.random.default_rng(1).standard_normal((2, 2))
+        left, defects = [], []
+        for gain in np.linspace(0.5 * last, 0.95 * last, 12):
+            reached, _, state = flow(start, float(gain), chain)
+            left.append(end - reached[-1])
+            part = projection(np.column_stack([state[2:4], beside]), np.eye(3)[0])
+            defects.append(part.defect.value)
         exponent = growth_rate(
             -np.log(left), 1 / np.array(defects), window=(-np.inf, np.inf), level=0.9
         )
-        assert exponent.value == pytest.approx(2.0, abs=1e-2)
+        assert exponent.value == pytest.approx(2 / (depth - 2), rel=1e-2)
 
     def test_directions_of_data(self):
         rng = np.random.default_rng(2)
