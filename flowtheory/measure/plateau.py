@@ -100,7 +100,7 @@ def crossing(
     if loss.min() > level - slack:
         return Measurement.above(low, definition, "time", note or "the run ends above the level")
     high = float(times[np.argmax(loss <= level - slack)])
-    value = _interpolate(times, falling(loss) if rise else loss, level)
+    value = _interpolate(times, falling(loss), level)
     return Measurement(min(max(value, low), high), low, high, definition, "time", note=note)
 
 
