@@ -6,6 +6,20 @@ import numpy as np
 from jaxtyping import Float
 
 from flowtheory.errors import DataError
+from flowtheory.measure.checks import as_matrix
+from flowtheory.measure.measurement import Measurement
+
+
+def singular_values(weights: Float[np.ndarray, "h D"]) -> Float[np.ndarray, " r"]:
+    r"""$\sigma_1 \ge \dots \ge \sigma_{\min(h, D)}$, each to rounding of $\sigma_1$.
+
+    Args:
+        weights: a matrix.
+
+    Raises:
+        DataError: not a finite matrix.
+    """
+    return np.linalg.svd(as_matrix(weights), compute_uv=False)
 
 
 def squared_spectral_norm(weights: Float[np.ndarray, "h D"]) -> float:
@@ -13,21 +27,48 @@ def squared_spectral_norm(weights: Float[np.ndarray, "h D"]) -> float:
     return float(np.linalg.norm(weights, 2) ** 2)
 
 
-def stable_rank(weights: Float[np.ndarray, "h D"]) -> float:
+def stable_rank(weights: Float[np.ndarray, "h D"]) -> Measurement:
     r"""$\|W\|_F^2/\|W\|_2^2$, between 1 and the rank.
+
+    Args:
+        weights: a matrix.
 
     Raises:
         DataError: the matrix is zero or not finite.
     """
-    largest = squared_spectral_norm(weights)
-    if not (np.isfinite(largest) and largest > 0):
+    shares = _relative(weights, "the stable rank") ** 2
+    return Measurement.exact(float(shares.sum()), "|W|_F^2 / |W|_2^2")
+
+
+def effective_rank(weights: Float[np.ndarray, "h D"]) -> Measurement:
+    r"""$\exp(-\sum_i p_i \ln p_i)$, $p_i = \sigma_i/\sum_j\sigma_j$ (Roy and Vetterli 2007).
+
+    It lies between the stable rank and the rank.
+
+    Args:
+        weights: a matrix.
+
+    Raises:
+        DataError: the matrix is zero or not finite.
+    """
+    parts = _relative(weights, "the effective rank")
+    parts = parts[parts > 0] / parts.sum()
+    definition = "exp of the entropy of singular values over their sum"
+    return Measurement.exact(float(np.exp(-np.sum(parts * np.log(parts)))), definition)
+
+
+def _relative(weights: Float[np.ndarray, "h D"], name: str) -> Float[np.ndarray, " r"]:
+    """Singular values over the largest: weights at scale 1e-200 would underflow when squared."""
+    matrix = as_matrix(weights)
+    unit = np.max(np.abs(matrix))
+    if unit == 0:
         raise DataError(
-            f"the stable rank needs a finite, nonzero matrix (spectral norm^2 = {largest})",
-            expected="weights with at least one nonzero, finite entry",
-            fix="drop times before the start or after a blow-up",
+            f"{name} needs a nonzero matrix",
+            expected="weights with at least one nonzero entry",
+            fix="drop times before the start",
         )
-    # Scaled before squaring: weights at initialization scale 1e-200 would underflow.
-    return float(np.sum((weights / np.sqrt(largest)) ** 2))
+    values = singular_values(matrix / unit)
+    return values / values[0]
 
 
 def cosines(

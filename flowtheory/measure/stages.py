@@ -4,6 +4,11 @@ A descent is a local maximum of $-L' = |\nabla L|^2$ that stands out by a factor
 sides and across which the loss drops by at least $10^{-3} L(0)$; without the second condition the
 noise of a converged run has dozens. A plateau is what lies between two descents; its level is the
 loss where $|\nabla L|^2$ is least.
+
+The loss of a gradient flow never rises. The largest rise $\rho$ of the curve above an earlier
+value is therefore what noise and a solver's wiggles do to it, and nothing below that is read: the
+curve is replaced by the non-increasing one nearest to it in least squares, sampled whenever it has
+fallen by $2\rho$, and a descent falls by at least $4\rho$.
 """
 
 from __future__ import annotations
@@ -15,11 +20,13 @@ from typing import Literal, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from flowtheory.errors import DataError, ParameterError
+from flowtheory.errors import ParameterError
+from flowtheory.measure.checks import as_curve
 
 Kind = Literal["plateau", "descent", "late"]
 
 _NOISE = 1e-13  # of the largest loss: what rounding may make of a difference
+_STEP, _LEAST = 2.0, 4.0  # falls between rows that are kept, and of a descent, in largest rises
 _EDGE = 0.1
 
 
@@ -60,13 +67,49 @@ def loss_stages(
             are not finite.
         ParameterError: a prominence not above 1, or a drop not in (0, 1).
     """
-    times, loss = np.asarray(times, dtype=np.float64), np.asarray(loss, dtype=np.float64)
-    _require(times, loss, prominence, drop)
+    times, loss = as_curve(times, loss)
+    _require(prominence, drop)
+    least = max(drop * abs(loss[0]), _LEAST * largest_rise(loss))
+    times, loss = without_rises(times, loss)
     rate = _log_rate(times, loss)
     if rate is None:
         return (LossStage("plateau", times[0], times[-1], float(loss[0])),)
-    peaks = _descents(rate, loss, math.log10(prominence), drop * abs(loss[0]))
-    return _cover(times, loss, rate, peaks, math.log10(prominence), drop * abs(loss[0]))
+    peaks = _descents(rate, loss, math.log10(prominence), least)
+    return _cover(times, loss, rate, peaks, math.log10(prominence), least)
+
+
+def largest_rise(loss: Float[np.ndarray, " k"]) -> float:
+    r"""$\rho = \max_{s<t} (L(t) - L(s))$, the largest rise; 0 if it is only rounding."""
+    rise = float(np.max(loss - np.minimum.accumulate(loss)))
+    return rise if rise > _NOISE * np.max(np.abs(loss)) else 0.0
+
+
+def falling(loss: Float[np.ndarray, " k"]) -> Float[np.ndarray, " k"]:
+    """The non-increasing curve that is nearest in least squares."""
+    from scipy.optimize import isotonic_regression
+
+    return isotonic_regression(loss, increasing=False).x
+
+
+def without_rises(
+    times: Float[np.ndarray, " k"], loss: Float[np.ndarray, " k"]
+) -> tuple[Float[np.ndarray, " r"], Float[np.ndarray, " r"]]:
+    """The falling curve at the rows where it has fallen by two rises, and at both ends.
+
+    A curve that does not rise is returned as it is.
+    """
+    rise = largest_rise(loss)
+    if rise == 0:
+        return times, loss
+    curve = falling(loss)
+    kept = [0]
+    while True:
+        after = int(np.searchsorted(-curve, _STEP * rise - curve[kept[-1]]))
+        if after >= len(curve) - 1:
+            break
+        kept.append(after)
+    rows = np.array([*kept, len(curve) - 1])
+    return times[rows], curve[rows]
 
 
 def _log_rate(
@@ -80,7 +123,7 @@ def _log_rate(
     known = np.flatnonzero(fall > _NOISE * np.max(np.abs(loss)))
     if known.size == 0:
         return None
-    rates = np.log10(fall[known] / np.diff(times)[known])
+    rates = np.log10(fall[known]) - np.log10(np.diff(times)[known])
     return np.interp(np.arange(fall.size), known, rates)
 
 
@@ -138,21 +181,7 @@ def _cover(
     return tuple(stages)
 
 
-def _require(times: np.ndarray, loss: np.ndarray, prominence: float, drop: float) -> None:
-    if times.ndim != 1 or times.shape != loss.shape or times.size < 2:
-        raise DataError(
-            f"times have shape {times.shape} and the loss {loss.shape}",
-            expected="two arrays of one length, at least 2",
-            fix="run.times and run.loss",
-        )
-    if not (
-        np.all(np.isfinite(times)) and np.all(np.isfinite(loss)) and np.all(np.diff(times) > 0)
-    ):
-        raise DataError(
-            "times that do not increase, or values that are not finite",
-            expected="increasing times and a finite loss",
-            fix="drop the rows after a blow-up",
-        )
+def _require(prominence: float, drop: float) -> None:
     if not (math.isfinite(prominence) and prominence > 1 and 0 < drop < 1):
         raise ParameterError(
             f"prominence is {prominence!r} and drop {drop!r}",

@@ -8,22 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from measure.curves import LEVELS, RATES, logistic, modes
+from scipy.signal import find_peaks
 
 from flowtheory.errors import DataError, ParameterError
 from flowtheory.measure import LossStage, loss_stages
-
-RATES = np.array([3.0, 1.5, 0.5])
-
-
-def logistic(times: np.ndarray, s: float, u0: float) -> np.ndarray:
-    r"""$u' = 2 u (s - u)$, a mode of a balanced two-layer linear network."""
-    return s / (1 + (s / u0 - 1) * np.exp(-2 * s * times))
-
-
-def modes(eps: float, end: float = 120.0, count: int = 4000) -> tuple[np.ndarray, np.ndarray]:
-    times = np.linspace(0, end, count)
-    gaps = [(s - logistic(times, s, eps**2)) ** 2 for s in RATES]
-    return times, np.sum(gaps, axis=0) / 2
 
 
 def kinds(stages: tuple[LossStage, ...]) -> str:
@@ -36,8 +25,7 @@ class TestModes:
         stages = loss_stages(times, loss)
         assert kinds(stages) == "pdpdpdl"
         levels = [stage.level for stage in stages if stage.kind == "plateau"]
-        exact = [np.sum(RATES[k:] ** 2) / 2 for k in range(3)]
-        np.testing.assert_allclose(levels, exact, rtol=1e-5)
+        np.testing.assert_allclose(levels, LEVELS, rtol=1e-5)
 
     def test_descents_are_where_the_modes_pass(self):
         times, loss = modes(1e-10)
@@ -70,6 +58,44 @@ class TestModes:
         times = np.concatenate([[0], np.geomspace(1e-2, 120, 900)])
         loss = np.sum([(s - logistic(times, s, 1e-20)) ** 2 for s in RATES], axis=0) / 2
         assert kinds(loss_stages(times, loss)) == "pdpdpdl"
+
+
+class TestRises:
+    """A curve that rises by at most rho is read at falls of 2 rho."""
+
+    @pytest.mark.parametrize("size", [1e-9, 1e-4, 3e-3])
+    @pytest.mark.parametrize("seed", range(5))
+    def test_noise(self, size, seed):
+        times, loss = modes(1e-10)
+        noise = size * np.random.default_rng(seed).standard_normal(len(times))
+        stages = loss_stages(times, loss + noise)
+        assert kinds(stages) == "pdpdpdl"
+        levels = [stage.level for stage in stages if stage.kind == "plateau"]
+        rise = np.max(loss + noise - np.minimum.accumulate(loss + noise))
+        np.testing.assert_allclose(levels, LEVELS, atol=2 * rise)
+
+    @pytest.mark.parametrize("frequency", [5.0, 50.0])
+    def test_wiggles(self, frequency):
+        times, loss = modes(1e-10)
+        stages = loss_stages(times, loss + 5e-3 * np.sin(frequency * times))
+        assert kinds(stages) == "pdpdpdl"
+
+    def test_peaks_after_convergence(self):
+        times, loss = modes(1e-10)
+        late = times > 70
+        wiggles = np.where(late, 1e-7 * (1.001 + np.sin(5.5 * times)), 0.0)
+        with np.errstate(divide="ignore"):
+            rates = np.log10(np.maximum(-np.diff((loss + wiggles)[late]), 1e-300))
+        assert find_peaks(rates, prominence=1)[0].size >= 40
+        found, clean = loss_stages(times, loss + wiggles), loss_stages(times, loss)
+        assert kinds(found) == "pdpdpdl"
+        for one, other in zip(found, clean, strict=True):
+            assert one.start == pytest.approx(other.start, abs=0.02)
+
+    def test_what_noise_covers_is_not_seen(self):
+        times, loss = modes(1e-10)
+        noise = 0.03 * np.random.default_rng(0).standard_normal(len(times))
+        assert kinds(loss_stages(times, loss + noise)) == "pdpdl"
 
 
 class TestEnds:
