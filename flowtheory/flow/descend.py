@@ -82,7 +82,7 @@ def descend(
         DataError: parameters that are not finite or all zero.
         ParameterError: times or tolerances that make no sense.
     """
-    given = None if times is None or math.isinf(t_end) else save_times(times, t_start, t_end)
+    given = None if times is None else save_times(times, t_start, t_end)
     task = Task(flow, t_end, until, watch, given, observe, log_time, settings)
     made = drive(task, params, t_start, dissipated, progress=progress, keeper=keeper)
     second = _second(task, made, params, t_start, keeper) if estimate else None

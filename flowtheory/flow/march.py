@@ -236,7 +236,7 @@ def march_through(
     """
     if not (math.isfinite(c) and 0 < c <= 1):
         raise ParameterError(f"c is {c!r}", expected="a step constant in (0, 1]", fix="0.05")
-    if task.times is not None and math.isfinite(task.t_end):
+    if task.times is not None:
         task = task._replace(times=save_times(task.times, t_start, task.t_end))
     fine, rough = (Marching(task, params, t_start, k) for k in (c / 2, c))
     for run in (fine, rough):

@@ -41,8 +41,15 @@ def log_times(
 def save_times(
     times: Float[np.ndarray, " k"] | None, start: float, end: float
 ) -> Float[np.ndarray, " k"]:
-    """The times of `times` in (start, end], `end` appended; log-spaced by default."""
-    require_span(start, end)
+    """The times of `times` in (start, end], a finite `end` appended; log-spaced by default.
+
+    Without an end (inf) the times must be given.
+
+    Raises:
+        ParameterError: times not increasing, not finite or outside, or neither times nor an end.
+    """
+    if times is None or math.isfinite(end):
+        require_span(start, end)
     wanted = log_times(start, end) if times is None else np.asarray(times, dtype=np.float64)
     if wanted.ndim != 1 or not np.all(np.isfinite(wanted)) or np.any(np.diff(wanted) <= 0):
         raise ParameterError(
@@ -56,7 +63,8 @@ def save_times(
             expected=f"times within [{start:g}, {end:g}]",
             fix="drop the times outside, or move t_end",
         )
-    return np.unique(np.append(wanted[wanted > start], end))
+    last = [end] if math.isfinite(end) else []
+    return np.unique(np.append(wanted[wanted > start], last))
 
 
 def require_span(start: float, end: float) -> None:

@@ -143,6 +143,18 @@ def test_given_times_are_saved_and_no_others() -> None:
     np.testing.assert_array_equal(run.times, [0.0, *times])
 
 
+def test_times_are_saved_at_without_an_end_too() -> None:
+    times = np.array([0.5, 2.0, 3.0, 1e9])
+    below = loss_below(0.5 * FLOW.energy(START))
+    open_ended = descend(FLOW, START, times=times, until=below)
+    assert open_ended.outcome is Outcome.EVENT
+    inside = times[times < open_ended.t_end]
+    assert inside.size >= 2
+    np.testing.assert_array_equal(open_ended.times[1:-1], inside)
+    with pytest.raises(ParameterError, match="strictly increasing"):
+        descend(FLOW, START, times=times[::-1], until=below)
+
+
 def test_long_horizons_in_log_time() -> None:
     end = 1e5
     plain, logarithmic = (
