@@ -118,6 +118,13 @@ class _Tex(_PaperOrder, LatexPrinter):
         text = super()._print_Symbol(Symbol(letter), style) + prime
         return f"{{{text}_{{{rest[1:]}}}}}" if rest.startswith("_") else text + rest
 
+    def _print_hyper(self, expr: Any, exp: str | None = None) -> str:
+        # In one line, and apart from a factor before it, whose index would join the first number.
+        above, below = (", ".join(map(self._print, part)) for part in (expr.ap, expr.bq))
+        head = rf"\,{{}}_{{{len(expr.ap)}}}F_{{{len(expr.bq)}}}"
+        raised = "" if exp is None else f"^{{{exp}}}"
+        return rf"{head}{raised}\left({above}; {below}; {self._print(expr.argument)}\right)"
+
     def _print_Rate(self, expr: Rate, exp: str | None = None) -> str:
         (q,) = expr.args
         if isinstance(q, Indexed):
