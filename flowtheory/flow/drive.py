@@ -39,7 +39,7 @@ from flowtheory.flow.smooth import (
     system,
 )
 from flowtheory.flow.system import Start, Status, Stops, System, Tolerance
-from flowtheory.flow.task import Driven, Task, require_task
+from flowtheory.flow.task import NOTHING, Before, Driven, Task, require_task
 from flowtheory.flow.until import Event, Until
 from flowtheory.outcome import Outcome
 from flowtheory.precision import float64
@@ -55,7 +55,7 @@ class Drive:
     """One run in the making; `advance` until `outcome` is not None."""
 
     def __init__(
-        self, task: Task, params: Params, t_start: float = 0.0, dissipated: float = 0.0
+        self, task: Task, params: Params, t_start: float = 0.0, before: Before = NOTHING
     ) -> None:
         require_task(task, t_start)
         self.task, self.flow = task, task.flow
@@ -85,13 +85,13 @@ class Drive:
         self.spoke = self.began
         with float64():
             self.kept = jax.tree.map(np.asarray, dict(functions.conserved(params)))
-        self._begin(params, t_start, dissipated)
+        self._begin(params, t_start, before)
         self._mark = self._here()
 
-    def _begin(self, params: Params, t_start: float, dissipated: float) -> None:
+    def _begin(self, params: Params, t_start: float, before: Before) -> None:
         flow, task = self.flow, self.task
         with float64():
-            first = _first(flow.functions, self.keys, params, flow.data, self.levels)
+            first = first_look(flow.functions, self.keys, params, flow.data, self.levels)
             speed, size, values, groups = jax.tree.map(np.asarray, first)
         self.atol = task.settings.absolute(groups)
         # From 0 on: at t = 1e99 a step of order one is below the resolution of the time.
@@ -100,12 +100,15 @@ class Drive:
         rate = float(speed / size) * (1 + t_start if task.log_time else 1.0)
         self.unit = _FIRST_STEP / rate if rate > 0 else 1.0
         h = self.unit if rate > 0 else min(task.t_end - t_start, 1e300)
-        signs = np.array([_sign(e, float(v)) for e, v in zip(self.events, values, strict=True)])
+        seen = list(zip(self.events, map(float, values), strict=True))
+        signs = before.signs
+        if signs is None:
+            signs = np.array([e.sign(v) for e, v in seen])
         self.position = Position(
             s=s,
             h=h,
             params=params,
-            dissipated=dissipated,
+            dissipated=before.dissipated,
             signs=signs,
             runaway=_RUNAWAY * max(1.0, float(size)),
             marks=np.zeros(0),
@@ -124,8 +127,8 @@ class Drive:
             self.outcome = Outcome.NONFINITE
         elif rate == 0 and math.isinf(task.t_end):
             self.outcome = Outcome.STALLED
-        for e, v in zip(self.events, values, strict=True):
-            if e.lasting and v * -e.direction <= 0:
+        for e, v in seen:
+            if before.signs is None and e.past(v):
                 self._note(e, t_start)
 
     @property
@@ -376,9 +379,10 @@ class Drive:
     def _passed(self, index: int) -> None:
         """An event was landed on: note it if its direction is asked for, and turn its sign."""
         event, signs = self.events[index], self.position.signs.copy()
-        if event.direction == 0 or signs[index] == -event.direction:
+        asked, after = event.passed(signs[index])
+        if asked:
             self._note(event, self.t, rising=bool(signs[index] < 0))
-        signs[index] = 0.0 if event.falling else -signs[index]
+        signs[index] = after
         self.position = self.position._replace(signs=signs)
 
     def _note(self, event: Event, t: float, rising: bool | None = None) -> None:
@@ -419,7 +423,7 @@ def drive(
     task: Task,
     params: Params,
     t_start: float = 0.0,
-    dissipated: float = 0.0,
+    before: Before = NOTHING,
     *,
     progress: Progress | None = None,
     keeper: Keeper | None = None,
@@ -431,12 +435,12 @@ def drive(
         task: what is asked for.
         params: parameters at `t_start`.
         t_start: where the run begins.
-        dissipated: loss dissipated before it.
+        before: what was before it.
         progress: called now and then.
         keeper: writes the run down as it goes, also when it is interrupted.
         part: what the keeper calls this run.
     """
-    run = Drive(task, params, t_start, dissipated)
+    run = Drive(task, params, t_start, before)
     former = keeper.former(part) if keeper else None
     if former is not None:
         run.thaw(former)
@@ -459,7 +463,7 @@ def _entries(state: Any) -> int:
 
 
 @partial(jax.jit, static_argnames=("functions", "keys"))
-def _first(
+def first_look(
     functions: Functions, keys: tuple[Any, ...], params: Params, data: Any, levels: Array
 ) -> tuple[Array, Array, Array, Array]:
     """Speed, size, values of the events and sizes of the groups at the start of a run."""
@@ -472,12 +476,3 @@ def _first(
     found = [value(at, levels[i]) for i, (value, _) in enumerate(keys)]
     values = jnp.stack(found) if found else jnp.zeros(0)
     return speed, size, values, functions.sizes(params)
-
-
-def _sign(event: Event, value: float) -> float:
-    """The sign with which the value is positive until it passes through zero; 0 if it is past."""
-    if event.lasting and value * -event.direction <= 0:
-        return 0.0
-    if value == 0:
-        return float(-event.direction or 1)
-    return math.copysign(1.0, value)

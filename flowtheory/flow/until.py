@@ -64,6 +64,20 @@ class Event:
     lasting: bool = False
     of_plateau: bool = False
 
+    def past(self, value: float) -> bool:
+        """Whether it has happened where the value at the start is this."""
+        return self.lasting and value * -self.direction <= 0
+
+    def sign(self, value: float) -> float:
+        """The sign with which `value` is positive until it passes through zero; 0 if it is past."""
+        if self.past(value):
+            return 0.0
+        return math.copysign(1.0, value) if value else float(-self.direction or 1)
+
+    def passed(self, sign: float) -> tuple[bool, float]:
+        """Whether a passage from that sign is one that is asked for, and the sign after it."""
+        return self.direction == 0 or sign == -self.direction, 0.0 if self.falling else -sign
+
     def resolved(self, plateau: float) -> Event:
         """The event with its level in numbers, for the loss `plateau` of zero output."""
         return (
