@@ -30,10 +30,11 @@ from flowtheory.flow.run import Happened
 from flowtheory.flow.smooth import Functions, SmoothFlow, resolved, snapshot
 from flowtheory.flow.task import Before, Task
 from flowtheory.flow.trail import Trail
-from flowtheory.flow.until import Event
+from flowtheory.flow.until import Event, Snapshot
 from flowtheory.precision import float64
 
-_ROUNDING = 2e-15  # of the value of an event
+_INFO = np.finfo(np.float64)
+_ULPS = 8  # rounding of what the value of an event is computed from
 
 
 class Passage(NamedTuple):
@@ -131,10 +132,11 @@ def _known(
     relative = defect / leading.lead.gap
     numbers = (point.params, flow.data, np.float64(met.event.level))
     with float64():
-        reach = float(_reach(flow.functions, met.event.value, *numbers))
+        found = _reach(flow.functions, met.event.value, *numbers)
+        reach, rounding = (float(a) for a in found)
     slope = abs(met.slope) or math.nan
     late = max(relative / rate, relative * reach / slope)
-    digits = _ROUNDING / slope + np.finfo(np.float64).eps * abs(rate * met.time) / rate
+    digits = rounding / slope + _INFO.eps * abs(rate * met.time) / rate
     error = late + digits + ahead.own
     if not math.isfinite(error):
         return None
@@ -152,7 +154,15 @@ def _known(
 @partial(jax.jit, static_argnames=("functions", "value"))
 def _reach(
     functions: Functions, value: Callable[..., Array], params: Any, data: Any, level: Array
-) -> Array:
-    """By how much the value of an event changes if each neuron changes by its own size."""
+) -> tuple[Array, Array]:
+    """By how much an event's value changes with each neuron's own size, and by rounding errors."""
     slopes = jax.grad(lambda p: value(snapshot(functions, p, data), level))(params)
-    return jnp.sum(functions.sizes(slopes) * functions.sizes(params))
+    seen = snapshot(functions, params, data)[:3]
+    partial_slopes = jax.grad(lambda a: value(Snapshot(*a, data), level))(seen)
+    parts = jax.tree.map(
+        lambda d, a: jnp.sum(jnp.abs(d) * (_ULPS * _INFO.eps * jnp.abs(a) + _INFO.tiny)),
+        partial_slopes,
+        seen,
+    )
+    rounding = jnp.sum(jnp.stack(jax.tree.leaves(parts)))
+    return jnp.sum(functions.sizes(slopes) * functions.sizes(params)), rounding

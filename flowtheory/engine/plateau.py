@@ -40,6 +40,7 @@ from flowtheory.symbolic.network import Network
 SMALL = 1e-4
 """Starts with an entry above this are integrated from the beginning."""
 
+FAINT = 1e-100
 PROBE = 1e-3
 SHARE = 0.05  # of the tolerance
 WORTH = math.log(3.0)
@@ -96,13 +97,20 @@ class Leading(NamedTuple):
         return values - values[0]
 
     def judged(self, params: Any) -> tuple[float, float]:
-        r"""$(d, \lambda)$ at a point; d is infinite where nothing grows."""
+        r"""$(d, \lambda)$ at a point; d is infinite where nothing grows.
+
+        d rises with the scale; below `FAINT` it is that of `FAINT`, because at 1e-300 the field
+        has denormal numbers, which are rounded to zero.
+        """
+        more = max(0.0, math.log(FAINT / largest_entry(params)))
+        params = jax.tree.map(lambda a: math.exp(more) * a, params)
         speed = self.rate(params)
         if not speed > 0:
             return math.inf, speed
         with float64():
             numbers = (params, self.flow.data, self.given, np.float64(speed))
-            return float(_defect(self.flow.functions, self.lead.rates, *numbers)), speed
+            defect = float(_defect(self.flow.functions, self.lead.rates, *numbers))
+        return defect, math.exp(math.log(speed) - (self.lead.degree - 2) * more)
 
 
 class HandOver(NamedTuple):

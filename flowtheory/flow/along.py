@@ -177,7 +177,8 @@ class _Search:
         shares = np.where(after < -floor, np.clip(before / drop, 0.0, 1.0), np.inf)
         which = int(np.argmin(shares)) if np.any(after < -floor) else int(np.argmin(after + floor))
         share = min(float(shares[which]), 1.0)
-        return low + share * (high - low), which, float(ends.slopes[0, which])
+        slope, secant = ends.slopes[0, which], (after[which] - before[which]) / (high - low)
+        return low + share * (high - low), which, float(slope if np.isfinite(slope) else secant)
 
 
 @partial(jax.jit, static_argnames=("at", "functions", "keys"))

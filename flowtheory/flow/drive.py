@@ -21,6 +21,7 @@ from flowtheory.flow.coordinates import inner
 from flowtheory.flow.diagnose import Verdict, runaway, standstill
 from flowtheory.flow.loop import Carry, look, stretch
 from flowtheory.flow.pilot import Leg, Pilot
+from flowtheory.flow.polar import chosen
 from flowtheory.flow.position import Frozen, Keeper, Mark, Position, Standing
 from flowtheory.flow.radius import MARGIN, Radius, unknown
 from flowtheory.flow.recorder import SAVES, Progress
@@ -67,12 +68,6 @@ class Drive:
         every = (*task.until.events, *task.watch.events)
         self.events = resolved(every, plateau)
         self.stops = frozenset(e.resolved(plateau) for e in task.until.events)
-        keys = tuple((e.value, e.falling) for e in self.events)
-        dense = task.times is None
-        self.systems = [
-            system(functions, keys, task.observe, dense, late) for late in (False, True)
-        ]
-        self.pilot = Pilot(task.settings.method)
         self.times: list[float] = []
         self.blocks: list[Any] = []
         self.happened: list[Happened] = []
@@ -81,7 +76,6 @@ class Drive:
         self.blow_up_time = math.inf
         self.due = self.looked = self.stretches = 0
         self.stages: list[Stage] = []
-        self.why = "smooth network"
         self.spoke = self.began
         with float64():
             self.kept = jax.tree.map(np.asarray, dict(functions.conserved(params)))
@@ -93,6 +87,14 @@ class Drive:
         with float64():
             first = first_look(flow.functions, self.keys, params, flow.data, self.levels)
             speed, size, values, groups = jax.tree.map(np.asarray, first)
+        self.coordinates, far = chosen(task.settings.coordinates, flow, params, groups)
+        self.why = f"smooth network; {far}" if far else "smooth network"
+        self.pilot = Pilot(task.settings.method, eager=bool(far))
+        dense = task.times is None
+        self.systems = [
+            self.coordinates.system(system(flow.functions, self.keys, task.observe, dense, late))
+            for late in (False, True)
+        ]
         self.atol = task.settings.absolute(groups)
         # From 0 on: at t = 1e99 a step of order one is below the resolution of the time.
         self.origin = 0.0 if task.log_time else t_start
@@ -166,11 +168,15 @@ class Drive:
     def _moving(self) -> Moving:
         return Moving(self.position.params, np.float64(self.position.dissipated))  # type: ignore[arg-type]
 
+    def _inside(self) -> tuple[Any, Any]:
+        """The state and the arguments, as the system takes them."""
+        return self.coordinates.into(self._moving(), self._watched())
+
     def _marks(self, s: float) -> Float[np.ndarray, " q"]:
         if self.system.marks is None:
             return np.zeros(1)
         with float64():
-            return np.asarray(self.system.marks(jnp.asarray(s), self._moving(), self._watched()))
+            return np.asarray(self.system.marks(jnp.asarray(s), *self._inside()))
 
     def _save_one(self, t: float) -> None:
         with float64():
@@ -229,18 +235,20 @@ class Drive:
         at, settings, left = self.position, self.task.settings, self._steps_left()
         if self.outcome is not None:
             return
+        state, args = self._inside()
         with float64():
             carry = stretch(
                 self.system,
                 at.method,
                 self.task.log_time,
-                self._watched(),
+                args,
                 self._stops(min(left, self.pilot.chunk(at.method, settings.chunk))),
                 Tolerance(np.float64(settings.rtol), np.float64(self.atol)),  # type: ignore[arg-type]
-                Start(np.float64(at.s), self._moving(), np.float64(at.h), at.marks),  # type: ignore[arg-type]
+                Start(np.float64(at.s), state, np.float64(at.h), at.marks),  # type: ignore[arg-type]
                 at.radius,
             )
-            self._take(jax.tree.map(np.asarray, carry))
+            carry = jax.tree.map(np.asarray, carry)
+        self._take(carry, self.coordinates.back(carry.state, args))
 
     def _steps_left(self) -> int:
         """Of the budget; the run ends where that or its wall time is spent."""
@@ -258,15 +266,15 @@ class Drive:
         end, strain = self._to_s(self.task.t_end), self.pilot.strain(self.position.method)
         return Stops(np.float64(end), saves, np.int64(steps), np.float64(strain))  # type: ignore[arg-type]
 
-    def _take(self, carry: Carry) -> None:
+    def _take(self, carry: Carry, moving: Moving) -> None:
         """Book what a stretch did."""
         at = self.position
         self.stretches += 1
         self.position = at._replace(
             s=float(carry.s),
             h=float(carry.h),
-            params=carry.state.params,
-            dissipated=float(carry.state.dissipated),
+            params=moving.params,
+            dissipated=float(moving.dissipated),
             marks=carry.rows.marks,
             accepted=at.accepted + int(carry.accepted),
             rejected=at.rejected + int(carry.rejected),
@@ -304,24 +312,20 @@ class Drive:
         self.position = self.position._replace(method=choice.method, radius=radius)
         self._begin_stage()
 
-    @staticmethod
-    def _unknown(params: Params, method: Fixed) -> Radius | None:
-        """What is carried into the first step of a method; `Moving` has one entry more."""
-        return unknown(_entries(params) + 1) if method in STABILISED else None
+    def _unknown(self, params: Params, method: Fixed) -> Radius | None:
+        """What is carried into the first step of a method."""
+        return unknown(self.coordinates.entries(params)) if method in STABILISED else None
 
     def _radius(self) -> float:
         """The spectral radius here, in s."""
         at = self.position
         if at.radius is not None:
             return float(at.radius.value) / MARGIN
+        state, args = self._inside()
+        new = unknown(self.coordinates.entries(at.params))
         with float64():
             found, products = look(
-                self.system,
-                self.task.log_time,
-                self._watched(),
-                np.float64(at.s),
-                self._moving(),
-                unknown(_entries(at.params) + 1),
+                self.system, self.task.log_time, args, np.float64(at.s), state, new
             )
         self.position = at._replace(evaluations=at.evaluations + 2 * int(products))
         return float(found.value) / MARGIN
@@ -340,7 +344,8 @@ class Drive:
     def _end_stage(self) -> None:
         start, before = self.entered
         if self.position.evaluations > before or not self.stages:
-            method = self.position.method + (" in log(1 + t)" if self.task.log_time else "")
+            method = self.position.method + self.coordinates.name
+            method += " in log(1 + t)" if self.task.log_time else ""
             evaluations = self.position.evaluations - before
             self.stages.append(Stage(method, start, self.t, evaluations, 0.0, self.why))
 
@@ -456,10 +461,6 @@ def drive(
             keeper.keep(part, run.frozen, last=True)
     run.report(progress)
     return run
-
-
-def _entries(state: Any) -> int:
-    return sum(np.size(a) for a in jax.tree.leaves(state))
 
 
 @partial(jax.jit, static_argnames=("functions", "keys"))
