@@ -89,12 +89,12 @@ class Pilot:
         tried = leg.steps + leg.rejected
         strained = leg.status is Status.STRAINED
         # A stretch may have begun with short steps; the last was the longest that stability took.
-        h = max(leg.advance / leg.steps, leg.h if strained else 0.0)
+        h = max(leg.advance / leg.steps, leg.h if strained or self._eager else 0.0)
         share = math.inf if strained else leg.rejected / tried
         rho = radius()
         seen = Seen(leg.method, leg.steps, share, leg.evaluations / tried, rho * h, rho * left())
         choice = choose(seen)
-        self._asleep = self._attempts + _SLEEP
+        self._asleep = self._attempts + (0 if self._eager else _SLEEP)
         return choice
 
     def _stabilised(

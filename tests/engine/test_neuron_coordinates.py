@@ -12,7 +12,7 @@ from engine.problems import data, start, tanh_flow
 import flowtheory as ft
 from flowtheory import Outcome
 from flowtheory.errors import ParameterError
-from flowtheory.flow.polar import SPAN, homogeneous
+from flowtheory.flow.polar import FAINT, homogeneous
 from flowtheory.flow.settings import Settings
 from flowtheory.judge.fit import fit_slope
 
@@ -34,7 +34,8 @@ def uneven(small: float) -> tuple[ft.GradientFlow, dict[str, np.ndarray]]:
 def by_mpmath(flow: ft.GradientFlow, first: dict[str, np.ndarray], end: float) -> Any:
     """All neurons in units of their own start, by Taylor series."""
     x, y = flow.data["x"], flow.data["y"]
-    sizes = [mpmath.mpf(float(np.hypot(*w, b))) for w, b in zip(first["W"], first["v"])]  # noqa: B905
+    largest = np.maximum(np.abs(first["W"]).max(axis=1), np.abs(first["v"]))
+    sizes = [mpmath.mpf(float(size)) for size in largest]
     live = [k for k, size in enumerate(sizes) if size > 0]
 
     def force(_: Any, state: list[Any]) -> list[Any]:
@@ -126,6 +127,6 @@ def test_where_they_are_used() -> None:
         own.solve({"a": np.ones(3)}, 1.0, settings=NEURONS)
     with pytest.raises(ParameterError, match="coordinates"):
         Settings(coordinates="polar")  # type: ignore[arg-type]
-    for eps, used in ((0.1, False), (0.1 * SPAN, True)):
+    for eps, used in ((0.1, False), (FAINT / 10, True)):
         run = flow.solve(start(eps), 0.5, skip=False, estimate=False, save="norms")
         assert (SAID in run.stages[0].method) is used
