@@ -252,24 +252,8 @@ class GradientFlow:
         if passed is not None and passed.ended:
             seconds = time.monotonic() - began
             return Run.of(ended(task, params, t_start, passed, seconds), self._about())
-        run = descend(
-            self._smooth,
-            params if passed is None else passed.ahead.params,
-            t_end,
-            t_start=t_start if passed is None else t_start + passed.ahead.time,
-            before=NOTHING if passed is None else passed.before,
-            until=until,
-            watch=watch,
-            times=given if passed is None else passed.later(given, t_start),
-            observe=saved,
-            log_time=log_time,
-            settings=settings,
-            estimate=estimate,
-            progress=progress,
-            keeper=self._keeper(checkpoint, every, asked),
-        )
-        if passed is not None:
-            run = joined(task, params, t_start, passed, run)
+        keeper = self._keeper(checkpoint, every, asked)
+        run = self._descended(task, params, t_start, passed, estimate, progress, keeper)
         return Run.of(run, self._about())
 
     def solve_many(self, starts: Iterable[Params], **options: Any) -> Ensemble:
@@ -280,6 +264,35 @@ class GradientFlow:
             **options: of `flowtheory.solve_many`: `t_end`, `until`, `rtol`, ...
         """
         return solve_many([(self, params) for params in starts], **options)
+
+    def _descended(
+        self,
+        task: Task,
+        params: Params,
+        t_start: float,
+        passed: Passage | None,
+        estimate: bool,
+        progress: Progress | None,
+        keeper: Checkpoint | None,
+    ) -> Integrated:
+        """The run from the start, or from where the leading flow carried it, as one run."""
+        run = descend(
+            task.flow,
+            params if passed is None else passed.ahead.params,
+            task.t_end,
+            t_start=t_start if passed is None else t_start + passed.ahead.time,
+            before=NOTHING if passed is None else passed.before,
+            until=task.until,
+            watch=task.watch,
+            times=task.times if passed is None else passed.later(task.times, t_start),
+            observe=task.observe,
+            log_time=task.log_time,
+            settings=task.settings,
+            estimate=estimate,
+            progress=progress,
+            keeper=keeper,
+        )
+        return run if passed is None else joined(task, params, t_start, passed, run)
 
     def _through_kinks(
         self,
