@@ -40,7 +40,7 @@ _LESS = 2 / 3
 _LARGEST = 300.0  # of an exponent
 _FEWEST = int(DEGREES[0])
 
-SETTLED, SOON = 50, 12
+SETTLED, SOON = 50, 25
 """Steps of a stabilised method that are judged together; the second where steps are long."""
 
 

@@ -29,6 +29,7 @@ from flowtheory.flow.rows import Rows
 from flowtheory.flow.run import Happened, Stage
 from flowtheory.flow.settings import STABILISED, Fixed
 from flowtheory.flow.smooth import (
+    ROUNDING,
     Functions,
     Moving,
     Params,
@@ -48,7 +49,6 @@ from flowtheory.precision import float64
 _FIRST_STEP = 1e-2
 _RUNAWAY = 1e4
 _PATIENCE = 2000  # steps between two looks at the Hessian
-_ROUNDING = (100 * np.finfo(np.float64).eps) ** 2
 _QUIET = 0.1  # seconds between two calls of a progress callback
 
 
@@ -64,7 +64,7 @@ class Drive:
         params = self.flow.start(params)
         functions = self.flow.functions
         plateau = self.flow.plateau(params)
-        self.rounding = _ROUNDING * max(abs(plateau), abs(self.flow.energy(params)))
+        self.rounding = ROUNDING * max(abs(plateau), abs(self.flow.energy(params)))
         every = (*task.until.events, *task.watch.events)
         self.events = resolved(every, plateau)
         self.stops = frozenset(e.resolved(plateau) for e in task.until.events)

@@ -51,22 +51,23 @@ class Pilot:
         self._eager, self._enough = eager, SOON if eager else SETTLED
         self.auto = method == "auto"
         self.first: Fixed = EXPLICIT if method == "auto" else method
-        self._attempts = self._asleep = 0
+        self._nap = _EARLY if eager else _SLEEP
+        self._attempts, self._asleep = 0, _EARLY if eager else 0
         self._patience = _PATIENCE
         self._settled: list[Leg] = []
 
     def strain(self, method: Fixed) -> float:
         """The share of rejected steps at which a stretch is to come back; inf for never."""
         awake = self.auto and method in PAIRS and self._attempts >= self._asleep
-        return STRAIN if awake else math.inf
+        return STRAIN if awake and not self._eager else math.inf
 
     def chunk(self, method: Fixed, chunk: int) -> int:
         """Attempted steps of the next stretch, at most."""
         if not self.auto:
             return chunk
         if method in PAIRS:
-            return min(chunk, _EARLY) if self._eager and self._attempts >= self._asleep else chunk
-        return min(chunk, self._enough if self._eager else _SHORT)
+            return min(chunk, max(1, self._asleep - self._attempts)) if self._eager else chunk
+        return min(chunk, self._enough if self._enough < SETTLED else _SHORT)
 
     def consider(self, leg: Leg, radius: Callable[[], float], left: Callable[[], float]) -> Choice:
         r"""The method that goes on.
@@ -94,7 +95,11 @@ class Pilot:
         rho = radius()
         seen = Seen(leg.method, leg.steps, share, leg.evaluations / tried, rho * h, rho * left())
         choice = choose(seen)
-        self._asleep = self._attempts + (0 if self._eager else _SLEEP)
+        self._asleep = self._attempts + self._nap
+        if self._eager:
+            # A look costs some evaluations: the later, the fewer.
+            self._nap = min(2 * self._nap, _SLEEP)
+            self._eager = self._nap < _SLEEP
         return choice
 
     def _stabilised(

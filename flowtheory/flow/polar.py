@@ -29,7 +29,7 @@ from jaxtyping import Array, Float
 
 from flowtheory.errors import ParameterError
 from flowtheory.flow.groups import Axes
-from flowtheory.flow.smooth import Moving, Params, SmoothFlow, Watched
+from flowtheory.flow.smooth import ROUNDING, Moving, Params, SmoothFlow, Watched
 from flowtheory.flow.system import System, Tolerance
 from flowtheory.precision import float64
 
@@ -245,6 +245,10 @@ def _polar(system: System, axes: Axes) -> System:
         ends = plain(old, args), plain(new, args)
         off = jax.jvp(lambda state: plain(state, args), (new,), (error,))[1]
         size = system.error(*ends, off, tolerance, args.given)
+        # Over many e-folds a step that is right about theta need not be about its energy.
+        loss = args.given.rounding / ROUNDING
+        energy = jnp.abs(error.moving.dissipated) / jnp.where(loss > 0, loss, jnp.inf)
+        size = jnp.maximum(size, energy / tolerance.rtol)
         if system.levels is None:
             return size
         # A step may take any number of e-folds; eight looks at an event in one may not do.

@@ -35,6 +35,9 @@ _PER_UNIT = 16.0
 """Rows a unit of ln L and ln |theta|; with 16 a decade in time, plateaus and drops are resolved."""
 
 
+ROUNDING = (100 * float(np.finfo(np.float64).eps)) ** 2
+"""Of a loss: what rounding errors of the outputs make of it."""
+
 _TAIL = 100.0
 """Local error of log L allowed to a stabilised step, in units of rtol."""
 
