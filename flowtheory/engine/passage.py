@@ -158,7 +158,7 @@ def _reach(
     """By how much an event's value changes with each neuron's own size, and by rounding errors."""
     slopes = jax.grad(lambda p: value(snapshot(functions, p, data), level))(params)
     seen = snapshot(functions, params, data)[:3]
-    partial_slopes = jax.grad(lambda a: value(Snapshot(*a, data), level))(seen)
+    partial_slopes = jax.grad(lambda a: value(Snapshot(a[0], a[1], a[2], data), level))(seen)
     parts = jax.tree.map(
         lambda d, a: jnp.sum(jnp.abs(d) * (_ULPS * _INFO.eps * jnp.abs(a) + _INFO.tiny)),
         partial_slopes,
