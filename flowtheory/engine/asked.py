@@ -64,6 +64,7 @@ class Asked:
             "rtol": plain(self.settings.rtol),
             "atol": None if self.settings.atol is None else plain(self.settings.atol),
             "method": self.settings.method,
+            "coordinates": self.settings.coordinates,
         }
 
     def budgets(self) -> dict[str, Any]:
@@ -107,6 +108,7 @@ def asked_again(
             rtol=float(options["rtol"]),
             atol=None if options["atol"] is None else float(options["atol"]),
             method=options["method"],
+            coordinates=options["coordinates"],
             max_steps=budgets["max_steps"],
             time_limit=float(budgets["time_limit"]),
             chunk=budgets["chunk"],

@@ -63,8 +63,10 @@ def solve_condensed(
     flow: SmoothFlow, at: Saddle, params: Any, t_end: float, until: Until, rtol: float
 ) -> Run | None:
     """The run's two ends; None where no level of the loss below the plateau is asked for."""
-    events = [event for event in until.events if event.falling]
-    if len(events) != 1 or until.classified or not events[0].level < at.linear.loss:
+    events = until.events
+    if len(events) != 1 or not events[0].falling or until.classified:
+        return None
+    if not events[0].level < at.linear.loss:
         return None
     if not (at.linear.condenses and rtol <= _COARSEST):
         return None

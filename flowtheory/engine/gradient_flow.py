@@ -7,6 +7,7 @@ run = flow.solve(flow.init(scale=1e-12, seed=0), until=ft.loss_below(0.5))
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -29,10 +30,11 @@ from flowtheory.engine.given import (
     scales_of,
     widths_of,
 )
-from flowtheory.engine.join import joined, may_skip
+from flowtheory.engine.join import ended, joined
 from flowtheory.engine.kinked import Wanted, is_located, kinked_flow, solve_kinked
 from flowtheory.engine.many import Ensemble, solve_many
 from flowtheory.engine.observables import DEFAULT, observe, split
+from flowtheory.engine.passage import Passage, passage
 from flowtheory.engine.plateau import SMALL, HandOver, hand_over, largest_entry, lead
 from flowtheory.engine.run import Run
 from flowtheory.errors import DataError, ParameterError
@@ -42,9 +44,10 @@ from flowtheory.flow.march import march_through
 from flowtheory.flow.plateau import Saddle
 from flowtheory.flow.recorder import Progress
 from flowtheory.flow.run import Run as Integrated
+from flowtheory.flow.schedule import save_times
 from flowtheory.flow.settings import Settings
 from flowtheory.flow.smooth import SmoothFlow
-from flowtheory.flow.task import Task, require_task
+from flowtheory.flow.task import NOTHING, Task, require_task
 from flowtheory.flow.until import NEVER, Until
 from flowtheory.lower.own_function import function_flow
 from flowtheory.lower.smooth import (
@@ -209,7 +212,8 @@ class GradientFlow:
                 and t_end >> 1; never for a square loss.
             estimate: whether to make the second, coarser run that gives `Run.error_estimate`.
             skip: whether a small start may be carried through the first plateau by the leading
-                flow, with its error added to the estimate; without, it is integrated.
+                flow, with events and rows on its path and its error added to the estimate; without,
+                it is integrated.
             settings: method and budgets besides; by default the method is chosen stretch by
                 stretch, and `Run.stages` says which was used where, and why.
             progress: called now and then with (t, log10 loss, outcome so far).
@@ -240,28 +244,16 @@ class GradientFlow:
         asked = Asked(
             params, t_start, t_end, until, watch, times, own or names, log_time, estimate, settings
         )
-        require_task(Task(self._smooth, t_end, until, watch), t_start)
-        ahead = None
-        if skip and times is None and not log_time and self._waits(params, until | watch):
-            ahead = self._hand_over(params, rtol, t_end - t_start)
-        run = descend(
-            self._smooth,
-            params if ahead is None else ahead.params,
-            t_end,
-            t_start=t_start if ahead is None else t_start + ahead.time,
-            dissipated=0.0 if ahead is None else ahead.dissipated,
-            until=until,
-            watch=watch,
-            times=times,
-            observe=saved,
-            log_time=log_time,
-            settings=settings,
-            estimate=estimate,
-            progress=progress,
-            keeper=self._keeper(checkpoint, every, asked),
-        )
-        if ahead is not None:
-            run = joined(self._smooth, saved, params, t_start, ahead, run)
+        given = None if times is None or math.isinf(t_end) else save_times(times, t_start, t_end)
+        task = Task(self._smooth, t_end, until, watch, given, saved, log_time, settings)
+        require_task(task, t_start)
+        began = time.monotonic()
+        passed = self._passed(task, params, t_start) if skip and not log_time else None
+        if passed is not None and passed.ended:
+            seconds = time.monotonic() - began
+            return Run.of(ended(task, params, t_start, passed, seconds), self._about())
+        keeper = self._keeper(checkpoint, every, asked)
+        run = self._descended(task, params, t_start, passed, estimate, progress, keeper)
         return Run.of(run, self._about())
 
     def solve_many(self, starts: Iterable[Params], **options: Any) -> Ensemble:
@@ -272,6 +264,35 @@ class GradientFlow:
             **options: of `flowtheory.solve_many`: `t_end`, `until`, `rtol`, ...
         """
         return solve_many([(self, params) for params in starts], **options)
+
+    def _descended(
+        self,
+        task: Task,
+        params: Params,
+        t_start: float,
+        passed: Passage | None,
+        estimate: bool,
+        progress: Progress | None,
+        keeper: Checkpoint | None,
+    ) -> Integrated:
+        """The run from the start, or from where the leading flow carried it, as one run."""
+        run = descend(
+            task.flow,
+            params if passed is None else passed.ahead.params,
+            task.t_end,
+            t_start=t_start if passed is None else t_start + passed.ahead.time,
+            before=NOTHING if passed is None else passed.before,
+            until=task.until,
+            watch=task.watch,
+            times=task.times if passed is None else passed.later(task.times, t_start),
+            observe=task.observe,
+            log_time=task.log_time,
+            settings=task.settings,
+            estimate=estimate,
+            progress=progress,
+            keeper=keeper,
+        )
+        return run if passed is None else joined(task, params, t_start, passed, run)
 
     def _through_kinks(
         self,
@@ -323,12 +344,10 @@ class GradientFlow:
         assert isinstance(self.network, Network)
         return saddle(self.network, self.loss, self._smooth)
 
-    def _waits(self, params: Params, events: Until) -> bool:
-        """Whether no event can fall into the first plateau, or has happened before it."""
-        if not may_skip(events):
-            return False
-        plateau, now = self._smooth.plateau(params), self._smooth.energy(params)
-        return all(e.resolved(plateau).level < now for e in events.events)
+    def _passed(self, task: Task, params: Params, t_start: float) -> Passage | None:
+        """The first plateau, where the leading flow carries the start through it."""
+        ahead = self._hand_over(params, task.settings.rtol, task.t_end - t_start)
+        return ahead and passage(ahead, task, params, t_start)
 
     def _hand_over(self, params: Params, rtol: float, span: float) -> HandOver | None:
         """The end of the first plateau, if the leading flow can carry the start there."""

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Float
 
 from flowtheory.errors import unknown_name
@@ -97,7 +98,7 @@ def first_matrix(params: Any) -> Float[Array, "h D"]:
 
 def unit_rows(matrix: Float[Array, "h D"]) -> Float[Array, "h D"]:
     """Every row over its norm, without underflow of the squares; a zero row stays zero."""
-    largest = jnp.max(jnp.abs(matrix), axis=1, keepdims=True)
+    largest = lax.stop_gradient(jnp.max(jnp.abs(matrix), axis=1, keepdims=True))
     scaled = matrix / jnp.where(largest > 0, largest, 1.0)
     length = jnp.linalg.norm(scaled, axis=1, keepdims=True)
     return scaled / jnp.where(length > 0, length, 1.0)

@@ -30,6 +30,7 @@ from flowtheory.flow.coordinates import SundmanFlow, from_polar, inner, to_polar
 from flowtheory.flow.growth import grown
 from flowtheory.flow.propagator import propagator
 from flowtheory.flow.smooth import Functions, SmoothFlow, descent
+from flowtheory.flow.trail import Trail, closed_trail, sundman_trail
 from flowtheory.lower.leading import LoweredFlow, vector_field
 from flowtheory.precision import float64
 from flowtheory.symbolic.leading import LeadingFlow, leading_flow
@@ -39,6 +40,7 @@ from flowtheory.symbolic.network import Network
 SMALL = 1e-4
 """Starts with an entry above this are integrated from the beginning."""
 
+FAINT = 1e-100
 PROBE = 1e-3
 SHARE = 0.05  # of the tolerance
 WORTH = math.log(3.0)
@@ -69,6 +71,48 @@ class Lead(NamedTuple):
     sundman: SundmanFlow
 
 
+class Leading(NamedTuple):
+    r"""The leading flow on data.
+
+    Attributes:
+        lead: the flow.
+        flow: the full flow.
+        given: what its rates take from the data.
+        rate: (params) -> $\lambda$.
+    """
+
+    lead: Lead
+    flow: SmoothFlow
+    given: Any
+    rate: Callable[[Any], float]
+
+    def potential(self, params: Any) -> float:
+        """H, by Euler's identity."""
+        with float64():
+            return float(_potential(self.lead.rates, params, self.given)) / self.lead.degree
+
+    def fallen(self, states: list[Any]) -> Float[np.ndarray, " k"]:
+        """By how much the loss has fallen at states of the path, the first of them the start."""
+        values = np.array([self.potential(state) for state in states])
+        return values - values[0]
+
+    def judged(self, params: Any) -> tuple[float, float]:
+        r"""$(d, \lambda)$ at a point; d is infinite where nothing grows.
+
+        d rises with the scale; below `FAINT` it is that of `FAINT`, because at 1e-300 the field
+        has denormal numbers, which are rounded to zero.
+        """
+        more = max(0.0, math.log(FAINT / largest_entry(params)))
+        params = jax.tree.map(lambda a: math.exp(more) * a, params)
+        speed = self.rate(params)
+        if not speed > 0:
+            return math.inf, speed
+        with float64():
+            numbers = (params, self.flow.data, self.given, np.float64(speed))
+            defect = float(_defect(self.flow.functions, self.lead.rates, *numbers))
+        return defect, math.exp(math.log(speed) - (self.lead.degree - 2) * more)
+
+
 class HandOver(NamedTuple):
     r"""The end of the leading flow.
 
@@ -78,9 +122,10 @@ class HandOver(NamedTuple):
         dissipated: by how much the loss has fallen, $H$ there minus $H$ at the start.
         error: what the neglected terms may have changed later times by.
         defect: d.
-        path: time since the start -> parameters; None where only the end is known.
-        potential: parameters -> H.
+        leading: the flow that was used.
+        trace: () -> the path up to there; None if it leaves the range of float64.
         method: what was used, in words.
+        own: the part of `error` that comes from integrating the leading flow.
         dormant: least share of the norm that a growing mode has there.
     """
 
@@ -89,9 +134,10 @@ class HandOver(NamedTuple):
     dissipated: float
     error: float
     defect: float
-    path: Callable[[float], Any] | None
-    potential: Callable[[Any], float]
+    leading: Leading
+    trace: Callable[[], Trail | None]
     method: str
+    own: float = 0.0
     dormant: float = 1.0
 
     @property
@@ -104,11 +150,6 @@ class HandOver(NamedTuple):
                 "of later stages are those of rounding errors"
             )
         return why
-
-    def fallen(self, states: list[Any]) -> Float[np.ndarray, " k"]:
-        """By how much the loss has fallen at states of the path, the first of them the start."""
-        values = np.array([self.potential(state) for state in states])
-        return values - values[0]
 
 
 @lru_cache(maxsize=64)
@@ -175,17 +216,19 @@ def _linear(
     if not closed.closed or closed.rate <= 0:
         return None
 
-    def path(t: float) -> Any:
-        return back(closed.at(t))
-
     def state(level: float) -> tuple[float, Any]:
         t = min(closed.time_of(level), horizon)
-        return t, (path(t) if math.isfinite(t) else None)
+        return t, (back(closed.at(t)) if math.isfinite(t) else None)
 
-    found = _search(lead, flow, given, state, closed.log_size, share, lambda _: closed.rate)
+    leading = Leading(lead, flow, given, lambda _: closed.rate)
+    found = _search(leading, state, closed.log_size, share)
     if found is None:
         return None
-    handed = _handed(lead, params, given, found, path, _CLOSED_FORM)
+
+    def trace() -> Trail:
+        return closed_trail(closed, back, found.time)
+
+    handed = _handed(leading, params, found, trace, CLOSED_FORM)
     return handed._replace(dormant=closed.dormant(found.time))
 
 
@@ -211,15 +254,21 @@ def _homogeneous(
         with float64():
             return float(_growth(lead.rates, theta, given))
 
-    found = _search(lead, flow, given, state, start.log_norm, share, rate)
+    leading = Leading(lead, flow, given, rate)
+    found = _search(leading, state, start.log_norm, share)
     if found is None:
         return None
-    handed = _handed(lead, params, given, found, None, _SUNDMAN)
-    return handed._replace(error=handed.error + errors[-1])
+
+    def trace() -> Trail | None:
+        gain = to_polar(found.params).log_norm - start.log_norm
+        return sundman_trail(lead.sundman, start, gain, given)
+
+    handed = _handed(leading, params, found, trace, _SUNDMAN)
+    return handed._replace(error=handed.error + errors[-1], own=errors[-1])
 
 
 _LONGEST = 700.0  # ln of the largest time that float64 holds, less a margin
-_CLOSED_FORM = "leading flow in closed form"
+CLOSED_FORM = "leading flow in closed form"
 _SUNDMAN = "leading flow in log-norm and Sundman time"
 
 
@@ -233,13 +282,10 @@ class _Found(NamedTuple):
 
 
 def _search(
-    lead: Lead,
-    flow: SmoothFlow,
-    given: Any,
+    leading: Leading,
     state: Callable[[float], tuple[float, Any]],
     log_start: float,
     share: float,
-    rate: Callable[[Any], float],
 ) -> _Found | None:
     """The largest scale with a defect below `share`, from its power law; None if not worth it."""
     level = math.log(PROBE)
@@ -249,28 +295,25 @@ def _search(
         time, params = state(level)
         if params is None:
             return None
-        speed = rate(params)
-        if not speed > 0:
-            return None
-        with float64():
-            numbers = (params, flow.data, given, np.float64(speed))
-            defect = float(_defect(flow.functions, lead.rates, *numbers))
+        defect, speed = leading.judged(params)
         if defect <= share:
             return _Found(time, params, defect, speed)
         if not math.isfinite(defect):
             return None
-        level -= math.log(1.1 * defect / share) / lead.gap
+        level -= math.log(1.1 * defect / share) / leading.lead.gap
     return None
 
 
-def _handed(lead: Lead, start: Any, given: Any, found: _Found, path: Any, method: str) -> HandOver:
-    def potential(theta: Any) -> float:
-        with float64():
-            return float(_potential(lead.rates, theta, given)) / lead.degree
-
-    error = found.defect / (lead.gap * found.rate)
-    fallen = potential(found.params) - potential(start)
-    return HandOver(found.time, found.params, fallen, error, found.defect, path, potential, method)
+def _handed(
+    leading: Leading,
+    start: Any,
+    found: _Found,
+    trace: Callable[[], Trail | None],
+    method: str,
+) -> HandOver:
+    error = found.defect / (leading.lead.gap * found.rate)
+    fallen = leading.potential(found.params) - leading.potential(start)
+    return HandOver(found.time, found.params, fallen, error, found.defect, leading, trace, method)
 
 
 @partial(jax.jit, static_argnames=("rates",))

@@ -40,8 +40,8 @@ _LESS = 2 / 3
 _LARGEST = 300.0  # of an exponent
 _FEWEST = int(DEGREES[0])
 
-SETTLED = 50
-"""Steps of a stabilised method that are judged together."""
+SETTLED, SOON = 50, 25
+"""Steps of a stabilised method that are judged together; the second where steps are long."""
 
 
 class Seen(NamedTuple):
@@ -54,6 +54,7 @@ class Seen(NamedTuple):
         stages: evaluations a step.
         span: $h\rho$ of a step.
         left: $\rho\,T$, $T$ the time left.
+        enough: steps of a stabilised method after which to think of the way back.
     """
 
     method: Fixed
@@ -62,6 +63,7 @@ class Seen(NamedTuple):
     stages: float
     span: float
     left: float
+    enough: int = 50
 
 
 class Choice(NamedTuple):
@@ -80,7 +82,7 @@ def choose(seen: Seen) -> Choice:
             return Choice("rock4", f"stability limits {seen.method}: h rho = {seen.span:.2g}")
         return Choice(seen.method)
     even = _FEWEST * BETA[EXPLICIT] / STAGES[EXPLICIT]
-    if seen.steps >= SETTLED and seen.stages <= _FEWEST + 0.5 and seen.span < _LESS * even:
+    if seen.steps >= seen.enough and seen.stages <= _FEWEST + 0.5 and seen.span < _LESS * even:
         return Choice(EXPLICIT, f"accuracy limits {seen.method}: h rho = {seen.span:.2g}")
     return Choice(seen.method)
 

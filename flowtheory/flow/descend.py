@@ -23,7 +23,7 @@ from flowtheory.flow.run import Checks, Run
 from flowtheory.flow.schedule import save_times
 from flowtheory.flow.settings import Settings
 from flowtheory.flow.smooth import Observe, Params, SmoothFlow
-from flowtheory.flow.task import Task
+from flowtheory.flow.task import NOTHING, Before, Task
 from flowtheory.flow.trajectory import Statistics
 from flowtheory.flow.until import NEVER, Until
 from flowtheory.outcome import Outcome
@@ -42,7 +42,7 @@ def descend(
     t_end: float = math.inf,
     *,
     t_start: float = 0.0,
-    dissipated: float = 0.0,
+    before: Before = NOTHING,
     until: Until = NEVER,
     watch: Until = NEVER,
     times: Float[np.ndarray, " k"] | None = None,
@@ -60,7 +60,7 @@ def descend(
         params: parameters at `t_start`.
         t_end: final time; may be left out if `until` ends the run.
         t_start: time of `params`.
-        dissipated: loss dissipated before `t_start`.
+        before: what a part of the flow before `t_start` leaves, if there was one.
         until: events that end the run.
         watch: events that are noted in `Run.events` while the run goes on.
         times: times to save at; by default a row is saved whenever the loss, the norm or (in a
@@ -84,13 +84,18 @@ def descend(
     """
     given = None if times is None else save_times(times, t_start, t_end)
     task = Task(flow, t_end, until, watch, given, observe, log_time, settings)
-    made = drive(task, params, t_start, dissipated, progress=progress, keeper=keeper)
-    second = _second(task, made, params, t_start, keeper) if estimate else None
+    made = drive(task, params, t_start, before, progress=progress, keeper=keeper)
+    second = _second(task, made, params, t_start, before, keeper) if estimate else None
     return finish(made, second)
 
 
 def _second(
-    task: Task, made: Drive, params: Params, t_start: float, keeper: Keeper | None
+    task: Task,
+    made: Drive,
+    params: Params,
+    t_start: float,
+    before: Before,
+    keeper: Keeper | None,
 ) -> Drive | None:
     """The coarser run to the same end; None where there is no end. It shares the compiled loop."""
     if made.outcome not in (Outcome.REACHED_T, Outcome.EVENT) or made.t == t_start:
@@ -99,7 +104,7 @@ def _second(
     coarse = replace(settings, rtol=coarser(settings.rtol), atol=None)
     end = task.t_end if made.outcome is Outcome.EVENT else made.t
     task = task._replace(t_end=end, settings=coarse)
-    return drive(task, params, t_start, keeper=keeper, part=SECOND)
+    return drive(task, params, t_start, before, keeper=keeper, part=SECOND)
 
 
 def finish(made: Drive, second: Drive | None) -> Run:

@@ -21,6 +21,7 @@ from flowtheory.flow.coordinates import inner
 from flowtheory.flow.diagnose import Verdict, runaway, standstill
 from flowtheory.flow.loop import Carry, look, stretch
 from flowtheory.flow.pilot import Leg, Pilot
+from flowtheory.flow.polar import chosen
 from flowtheory.flow.position import Frozen, Keeper, Mark, Position, Standing
 from flowtheory.flow.radius import MARGIN, Radius, unknown
 from flowtheory.flow.recorder import SAVES, Progress
@@ -28,6 +29,7 @@ from flowtheory.flow.rows import Rows
 from flowtheory.flow.run import Happened, Stage
 from flowtheory.flow.settings import STABILISED, Fixed
 from flowtheory.flow.smooth import (
+    ROUNDING,
     Functions,
     Moving,
     Params,
@@ -38,7 +40,7 @@ from flowtheory.flow.smooth import (
     system,
 )
 from flowtheory.flow.system import NO_MARKS, Start, Status, Stops, System, Tolerance
-from flowtheory.flow.task import Driven, Task, require_task
+from flowtheory.flow.task import NOTHING, Before, Driven, Task, require_task
 from flowtheory.flow.until import Event, Until
 from flowtheory.outcome import Outcome
 from flowtheory.precision import float64
@@ -46,7 +48,6 @@ from flowtheory.precision import float64
 _FIRST_STEP = 1e-2
 _RUNAWAY = 1e4
 _PATIENCE = 2000  # steps between two looks at the Hessian
-_ROUNDING = (100 * np.finfo(np.float64).eps) ** 2
 _QUIET = 0.1  # seconds between two calls of a progress callback
 
 
@@ -54,24 +55,17 @@ class Drive:
     """One run in the making; `advance` until `outcome` is not None."""
 
     def __init__(
-        self, task: Task, params: Params, t_start: float = 0.0, dissipated: float = 0.0
+        self, task: Task, params: Params, t_start: float = 0.0, before: Before = NOTHING
     ) -> None:
         require_task(task, t_start)
         self.task, self.flow = task, task.flow
         self.began = time.monotonic()
         params = self.flow.start(params)
-        functions = self.flow.functions
         plateau = self.flow.plateau(params)
-        self.rounding = _ROUNDING * max(abs(plateau), abs(self.flow.energy(params)))
+        self.rounding = ROUNDING * max(abs(plateau), abs(self.flow.energy(params)))
         every = (*task.until.events, *task.watch.events)
         self.events = resolved(every, plateau)
         self.stops = frozenset(e.resolved(plateau) for e in task.until.events)
-        keys = tuple((e.value, e.falling) for e in self.events)
-        dense = task.times is None
-        self.systems = [
-            system(functions, keys, task.observe, dense, late) for late in (False, True)
-        ]
-        self.pilot = Pilot(task.settings.method)
         self.times: list[float] = []
         self.blocks: list[Any] = []
         self.happened: list[Happened] = []
@@ -80,16 +74,25 @@ class Drive:
         self.blow_up_time = math.inf
         self.due = self.looked = self.stretches = 0
         self.stages: list[Stage] = []
-        self.why = "smooth network"
         self.spoke = self.began
-        self._begin(params, t_start, dissipated)
+        self._begin(params, t_start, before)
         self._mark = self._here()
 
-    def _begin(self, params: Params, t_start: float, dissipated: float) -> None:
+    def _begin(self, params: Params, t_start: float, before: Before) -> None:
         flow, task = self.flow, self.task
         with float64():
-            first = _first(flow.functions, self.keys, params, flow.data, self.levels)
+            first = first_look(flow.functions, self.keys, params, flow.data, self.levels)
             speed, size, values, groups, self.kept = jax.tree.map(np.asarray, first)
+        self.coordinates, far = chosen(
+            task.settings.coordinates, flow, params, groups, ahead=before.signs is None
+        )
+        self.why = f"smooth network; {far}" if far else "smooth network"
+        self.pilot = Pilot(task.settings.method, eager=bool(far))
+        dense = task.times is None
+        self.systems = [
+            self.coordinates.system(system(flow.functions, self.keys, task.observe, dense, late))
+            for late in (False, True)
+        ]
         self.atol = task.settings.absolute(groups)
         # From 0 on: at t = 1e99 a step of order one is below the resolution of the time.
         self.origin = 0.0 if task.log_time else t_start
@@ -97,12 +100,15 @@ class Drive:
         rate = float(speed / size) * (1 + t_start if task.log_time else 1.0)
         self.unit = _FIRST_STEP / rate if rate > 0 else 1.0
         h = self.unit if rate > 0 else min(task.t_end - t_start, 1e300)
-        signs = np.array([_sign(e, float(v)) for e, v in zip(self.events, values, strict=True)])
+        seen = list(zip(self.events, map(float, values), strict=True))
+        signs = before.signs
+        if signs is None:
+            signs = np.array([e.sign(v) for e, v in seen])
         self.position = Position(
             s=s,
             h=h,
             params=params,
-            dissipated=dissipated,
+            dissipated=before.dissipated,
             signs=signs,
             runaway=_RUNAWAY * max(1.0, float(size)),
             marks=np.zeros(0),
@@ -122,8 +128,8 @@ class Drive:
             self.outcome = Outcome.NONFINITE
         elif rate == 0 and math.isinf(task.t_end):
             self.outcome = Outcome.STALLED
-        for e, v in zip(self.events, values, strict=True):
-            if e.lasting and v * -e.direction <= 0:
+        for e, v in seen:
+            if before.signs is None and e.past(v):
                 self._note(e, t_start)
 
     @property
@@ -161,12 +167,16 @@ class Drive:
     def _moving(self) -> Moving:
         return Moving(self.position.params, np.float64(self.position.dissipated))  # type: ignore[arg-type]
 
+    def _inside(self) -> tuple[Any, Any]:
+        """The state and the arguments, as the system takes them."""
+        return self.coordinates.into(self._moving(), self._watched())
+
     def _seen(self) -> tuple[Any, Float[np.ndarray, " q"]]:
         """What is saved of the present state, and its marks."""
         s = np.float64(self.position.s)
         with float64():
             # Whichever method takes the steps, the first of the two systems saves the same.
-            found = _seen(self.systems[0], s, self._moving(), self._watched())
+            found = _seen(self.systems[0], s, *self._inside())
             return jax.tree.map(np.asarray, found)
 
     def _save_one(self, t: float, found: Any) -> None:
@@ -224,18 +234,20 @@ class Drive:
         at, settings, left = self.position, self.task.settings, self._steps_left()
         if self.outcome is not None:
             return
+        state, args = self._inside()
         with float64():
             carry = stretch(
                 self.system,
                 at.method,
                 self.task.log_time,
-                self._watched(),
+                args,
                 self._stops(min(left, self.pilot.chunk(at.method, settings.chunk))),
                 Tolerance(np.float64(settings.rtol), np.float64(self.atol)),  # type: ignore[arg-type]
-                Start(np.float64(at.s), self._moving(), np.float64(at.h), at.marks),  # type: ignore[arg-type]
+                Start(np.float64(at.s), state, np.float64(at.h), at.marks),  # type: ignore[arg-type]
                 at.radius,
             )
-            self._take(jax.tree.map(np.asarray, carry))
+            carry = jax.tree.map(np.asarray, carry)
+        self._take(carry, self.coordinates.back(carry.state, args))
 
     def _steps_left(self) -> int:
         """Of the budget; the run ends where that or its wall time is spent."""
@@ -253,15 +265,15 @@ class Drive:
         end, strain = self._to_s(self.task.t_end), self.pilot.strain(self.position.method)
         return Stops(np.float64(end), saves, np.int64(steps), np.float64(strain))  # type: ignore[arg-type]
 
-    def _take(self, carry: Carry) -> None:
+    def _take(self, carry: Carry, moving: Moving) -> None:
         """Book what a stretch did."""
         at = self.position
         self.stretches += 1
         self.position = at._replace(
             s=float(carry.s),
             h=float(carry.h),
-            params=carry.state.params,
-            dissipated=float(carry.state.dissipated),
+            params=moving.params,
+            dissipated=float(moving.dissipated),
             marks=carry.rows.marks,
             accepted=at.accepted + int(carry.accepted),
             rejected=at.rejected + int(carry.rejected),
@@ -299,24 +311,20 @@ class Drive:
         self.position = self.position._replace(method=choice.method, radius=radius)
         self._begin_stage()
 
-    @staticmethod
-    def _unknown(params: Params, method: Fixed) -> Radius | None:
-        """What is carried into the first step of a method; `Moving` has one entry more."""
-        return unknown(_entries(params) + 1) if method in STABILISED else None
+    def _unknown(self, params: Params, method: Fixed) -> Radius | None:
+        """What is carried into the first step of a method."""
+        return unknown(self.coordinates.entries(params)) if method in STABILISED else None
 
     def _radius(self) -> float:
         """The spectral radius here, in s."""
         at = self.position
         if at.radius is not None:
             return float(at.radius.value) / MARGIN
+        state, args = self._inside()
+        new = unknown(self.coordinates.entries(at.params))
         with float64():
             found, products = look(
-                self.system,
-                self.task.log_time,
-                self._watched(),
-                np.float64(at.s),
-                self._moving(),
-                unknown(_entries(at.params) + 1),
+                self.system, self.task.log_time, args, np.float64(at.s), state, new
             )
         self.position = at._replace(evaluations=at.evaluations + 2 * int(products))
         return float(found.value) / MARGIN
@@ -335,7 +343,8 @@ class Drive:
     def _end_stage(self) -> None:
         start, before = self.entered
         if self.position.evaluations > before or not self.stages:
-            method = self.position.method + (" in log(1 + t)" if self.task.log_time else "")
+            method = self.position.method + self.coordinates.name
+            method += " in log(1 + t)" if self.task.log_time else ""
             evaluations = self.position.evaluations - before
             self.stages.append(Stage(method, start, self.t, evaluations, 0.0, self.why))
 
@@ -374,9 +383,10 @@ class Drive:
     def _passed(self, index: int) -> None:
         """An event was landed on: note it if its direction is asked for, and turn its sign."""
         event, signs = self.events[index], self.position.signs.copy()
-        if event.direction == 0 or signs[index] == -event.direction:
+        asked, after = event.passed(signs[index])
+        if asked:
             self._note(event, self.t, rising=bool(signs[index] < 0))
-        signs[index] = 0.0 if event.falling else -signs[index]
+        signs[index] = after
         self.position = self.position._replace(signs=signs)
 
     def _note(self, event: Event, t: float, rising: bool | None = None) -> None:
@@ -417,7 +427,7 @@ def drive(
     task: Task,
     params: Params,
     t_start: float = 0.0,
-    dissipated: float = 0.0,
+    before: Before = NOTHING,
     *,
     progress: Progress | None = None,
     keeper: Keeper | None = None,
@@ -429,12 +439,12 @@ def drive(
         task: what is asked for.
         params: parameters at `t_start`.
         t_start: where the run begins.
-        dissipated: loss dissipated before it.
+        before: what was before it.
         progress: called now and then.
         keeper: writes the run down as it goes, also when it is interrupted.
         part: what the keeper calls this run.
     """
-    run = Drive(task, params, t_start, dissipated)
+    run = Drive(task, params, t_start, before)
     former = keeper.former(part) if keeper else None
     if former is not None:
         run.thaw(former)
@@ -452,12 +462,8 @@ def drive(
     return run
 
 
-def _entries(state: Any) -> int:
-    return sum(np.size(a) for a in jax.tree.leaves(state))
-
-
 @partial(jax.jit, static_argnames=("functions", "keys"))
-def _first(
+def first_look(
     functions: Functions, keys: tuple[Any, ...], params: Params, data: Any, levels: Array
 ) -> tuple[Array, Array, Array, Array, dict[str, Array]]:
     """Speed, size, events' values, sizes of the groups, conserved quantities at the start."""
@@ -473,16 +479,7 @@ def _first(
 
 
 @partial(jax.jit, static_argnames=("system",))
-def _seen(system: System, s: Array, state: Moving, args: Watched) -> tuple[Any, Array]:
+def _seen(system: System, s: Array, state: Any, args: Any) -> tuple[Any, Array]:
     """The row of a state and its marks, in one program."""
     marks = NO_MARKS if system.marks is None else system.marks(s, state, args)
     return system.row(state, args), jnp.asarray(marks)
-
-
-def _sign(event: Event, value: float) -> float:
-    """The sign with which the value is positive until it passes through zero; 0 if it is past."""
-    if event.lasting and value * -event.direction <= 0:
-        return 0.0
-    if value == 0:
-        return float(-event.direction or 1)
-    return math.copysign(1.0, value)

@@ -13,6 +13,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+Axes = tuple[tuple[str, int | None, str], ...]
+"""(Name of a tensor, its axis that counts neurons or None, name of that layer)."""
+
 
 def row_sizes(params: Any) -> Float[Array, " g"]:
     """One group a row of every matrix or tensor; a vector is one group."""
@@ -20,14 +23,11 @@ def row_sizes(params: Any) -> Float[Array, " g"]:
 
 
 @lru_cache(maxsize=64)
-def neuron_sizes(
-    axes: tuple[tuple[str, int | None, str], ...],
-) -> Callable[[Any], Float[Array, " g"]]:
+def neuron_sizes(axes: Axes) -> Callable[[Any], Float[Array, " g"]]:
     """Sizes per neuron, for parameters by name.
 
     Args:
-        axes: (name of a tensor, its axis that counts neurons or None, name of that layer); tensors
-            of one layer are joined neuron by neuron.
+        axes: tensors of one layer are joined neuron by neuron.
     """
 
     def sizes(params: Any) -> Float[Array, " g"]:

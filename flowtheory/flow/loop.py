@@ -25,7 +25,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from flowtheory.flow.crossing import dips
+from flowtheory.flow.crossing import FLOOR, ROOT, dips, floors
 from flowtheory.flow.radius import Radius
 from flowtheory.flow.recorder import SAVES
 from flowtheory.flow.rows import Rows, after, none_yet
@@ -34,8 +34,6 @@ from flowtheory.flow.stepper import spectrum, stepper
 from flowtheory.flow.system import Start, State, Status, Stops, System, Tolerance, field_of
 
 _SAMPLES = 8
-_ROOT = 2e-15
-_FLOOR = 4 * _ROOT  # below the kink by more than any landed neuron is left there by roundoff
 _BISECTIONS, _CHORDS = 6, 3
 _LANDINGS = 60
 _NUDGE = 1e-8  # of a step: its square is below roundoff
@@ -70,6 +68,7 @@ class Carry(NamedTuple):
     root: Float[Array, ""]
     low: Float[Array, ""]
     high: Float[Array, ""]
+    floor: Float[Array, " levels"]
 
 
 class _Trial(NamedTuple):
@@ -84,11 +83,12 @@ class _Trial(NamedTuple):
 
 
 class _Crossing(NamedTuple):
-    """Whether a level is crossed inside a step, and between which fractions of it."""
+    """Whether a level is crossed inside a step, between which fractions of it, and the floors."""
 
     inside: Bool[Array, ""]
     low: Float[Array, ""]
     high: Float[Array, ""]
+    floor: Float[Array, " levels"]
 
 
 class _Loop:
@@ -166,13 +166,16 @@ class _Loop:
         if not self.watching:
             return taken
         over, low, high = jnp.array(False), jnp.zeros(()), jnp.ones(())
+        floor = jnp.full_like(carry.floor, FLOOR)
         if self.system.levels is not None:
-            over, low, high = self.first_crossing(carry, trial)
+            over, low, high, inside = self.first_crossing(carry, trial)
+            floor = floor.at[: len(inside)].set(inside)
         if self.system.falling is not None:
-            fell = jnp.min(self.system.falling(trial.state, self.args)) < -_FLOOR
+            fell = jnp.min(self.system.falling(trial.state, self.args)) < -FLOOR
             # What is looked at only at the end may have been crossed anywhere in the step.
             low, over = jnp.where(fell, 0.0, low), over | fell
-        return lax.cond(over, self.aim, lambda *_: taken, carry, trial, low, high)
+        found = _Crossing(over, low, high, floor)
+        return lax.cond(over, self.aim, lambda *_: taken, carry, trial, found)
 
     def take(self, carry: Carry, trial: _Trial, error: Float[Array, ""]) -> Carry:
         """Accept a step and propose the next."""
@@ -202,33 +205,35 @@ class _Loop:
 
         grid = jnp.arange(_SAMPLES + 1) / _SAMPLES
         values, slopes = lax.map(lambda x: jax.jvp(at, (x,), (jnp.ones_like(x),)), grid)
-        place, depth = dips(values, slopes / _SAMPLES)
-        below = jnp.min(depth, axis=1) < -_FLOOR
-        worst = jnp.argmin(depth, axis=1)
+        place, depth = dips(values, slopes, 1 / _SAMPLES)
+        floor = jnp.full((_SAMPLES, values.shape[1]), FLOOR)
+        if self.system.any_size:
+            floor = floors(values, slopes, 1 / _SAMPLES)
+        below = jnp.any(depth < -floor, axis=1)
+        worst = jnp.argmin(depth / floor, axis=1)
         deepest = grid[:-1] + jnp.take_along_axis(place, worst[:, None], axis=1)[:, 0] / _SAMPLES
         real = lax.cond(
             jnp.any(below),
-            lambda: below & (lax.map(lambda x: jnp.min(at(x)), deepest) < -_FLOOR),
+            lambda: below & jnp.any(lax.map(at, deepest) < -floor, axis=1),
             lambda: below & False,
         )
-        crossed = real | (jnp.min(values[1:], axis=1) < -_FLOOR)
+        crossed = real | jnp.any(values[1:] < -floor, axis=1)
         cell, inside = jnp.argmax(crossed), jnp.any(crossed)
         high = jnp.where(real[cell], deepest[cell], grid[cell + 1])
-        return _Crossing(inside, grid[cell], jnp.where(inside, high, 1.0))
+        return _Crossing(inside, grid[cell], jnp.where(inside, high, 1.0), floor[cell])
 
-    def aim(
-        self, carry: Carry, trial: _Trial, low: Float[Array, ""], high: Float[Array, ""]
-    ) -> Carry:
+    def aim(self, carry: Carry, trial: _Trial, found: _Crossing) -> Carry:
         """Find the first crossing on the dense output, and start landing on it."""
+        low, high, floor = found[1:]
 
         def halve(_: int, bracket: tuple[Array, Array]) -> tuple[Array, Array]:
             low, high = bracket
             middle = (low + high) / 2
-            over = jnp.min(self.watch(self.dense(carry, trial, middle))) < -_FLOOR
+            over = jnp.any(self.watch(self.dense(carry, trial, middle)) < -floor)
             return jnp.where(over, low, middle), jnp.where(over, middle, high)
 
         a, b = lax.fori_loop(0, _BISECTIONS, halve, (low, high))
-        target = jnp.argmin(self.watch(self.dense(carry, trial, b)))
+        target = jnp.argmin(self.watch(self.dense(carry, trial, b)) / floor)
 
         def level(theta: Array) -> Array:
             return self.watch(self.dense(carry, trial, theta))[target]
@@ -249,6 +254,7 @@ class _Loop:
             low=low * dt,
             high=jnp.minimum(2 * high - low, 1.0) * dt,
             landed=jnp.zeros_like(carry.landed),
+            floor=floor,
         )
 
     def land(self, carry: Carry, trial: _Trial) -> Carry:
@@ -262,11 +268,13 @@ class _Loop:
         inside = (newton > low) & (newton < high)
         narrow = high - low <= 2 * jnp.finfo(jnp.float64).eps * (jnp.abs(trial.s) + high)
         near = (jnp.abs(newton - carry.root) <= _NUDGE * carry.root) & (newton <= carry.high)
-        there = near | (jnp.abs(value) <= _ROOT) | narrow | (carry.landed >= _LANDINGS)
+        zero = ROOT / FLOOR * carry.floor[carry.target]
+        there = near | (jnp.abs(value) <= zero) | narrow | (carry.landed >= _LANDINGS)
         nudge = jnp.where(near, newton - carry.root, 0.0)
         ahead = values + nudge * rates
-        worst = jnp.argmin(ahead)
-        other = (worst != carry.target) & (ahead[worst] < -_FLOOR) & (carry.landed < _LANDINGS)
+        worst = jnp.argmin(ahead / carry.floor)
+        past = ahead[worst] < -carry.floor[worst]
+        other = (worst != carry.target) & past & (carry.landed < _LANDINGS)
         other = there & other
         closer = carry._replace(
             target=jnp.where(other, worst, carry.target),
@@ -323,6 +331,7 @@ class _Loop:
             root=none,
             low=none,
             high=none,
+            floor=jnp.full(self.watch(state).shape if self.watching else (0,), FLOOR),
         )
 
 

@@ -178,7 +178,8 @@ class Marching(Drive):
 
     def __init__(self, task: Task, params: Params, t_start: float, c: float) -> None:
         self.c = c
-        super().__init__(task, params, t_start)
+        settings = replace(task.settings, coordinates="plain")
+        super().__init__(task._replace(settings=settings), params, t_start)
         self.why = f"kinks that are not located; steps of {c:g} over the spectral radius"
         rng = np.random.default_rng(0)
         self.vector = jax.tree.map(lambda a: rng.standard_normal(np.shape(a)), self._moving())

@@ -23,6 +23,9 @@ Method = Literal["auto", "dopri8", "tsit5", "rkc2", "rock4"]
 PAIRS: tuple[Explicit, ...] = ("dopri8", "tsit5")
 STABILISED: tuple[Stabilised, ...] = ("rkc2", "rock4")
 METHODS: tuple[Method, ...] = ("auto", *PAIRS, *STABILISED)
+
+Coordinates = Literal["auto", "plain", "neurons"]
+COORDINATES: tuple[Coordinates, ...] = ("auto", "plain", "neurons")
 _FINEST = 1e-14
 _COARSEST = 1e-2
 _ATOL_FRACTION = 1e-3
@@ -47,6 +50,9 @@ class Settings:
             most n h).
         chunk: attempted steps between two visits of the host (progress, budgets).
         time_limit: wall time in seconds after which a run of a smooth flow ends.
+        coordinates: 'neurons' is log-norm and direction of each neuron (`polar`), 'plain' the
+            weights themselves; 'auto' takes the first where the smallest neuron of the start is
+            below 1e-6 of the largest, or below 1e-12. For smooth networks.
     """
 
     rtol: float = 1e-10
@@ -56,6 +62,7 @@ class Settings:
     max_switches: int | None = None
     chunk: int = 1000
     time_limit: float = math.inf
+    coordinates: Coordinates = "auto"
 
     def __post_init__(self) -> None:
         if not _FINEST <= self.rtol <= _COARSEST:
@@ -68,6 +75,12 @@ class Settings:
             raise ParameterError(
                 f"method is {self.method!r}",
                 expected=f"one of {', '.join(map(repr, METHODS))}",
+                fix="leave it out: 'auto' chooses",
+            )
+        if self.coordinates not in COORDINATES:
+            raise ParameterError(
+                f"coordinates is {self.coordinates!r}",
+                expected=f"one of {', '.join(map(repr, COORDINATES))}",
                 fix="leave it out: 'auto' chooses",
             )
         for name in ("max_steps", "max_switches", "chunk"):

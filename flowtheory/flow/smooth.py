@@ -20,7 +20,7 @@ from jaxtyping import Array, Float
 
 from flowtheory.clock import REFERENCE, Clock
 from flowtheory.errors import DataError
-from flowtheory.flow.groups import row_sizes
+from flowtheory.flow.groups import Axes, row_sizes
 from flowtheory.flow.system import System, Tolerance, worst_group
 from flowtheory.flow.until import Event, Snapshot, norm
 from flowtheory.precision import as_float64, float64
@@ -35,6 +35,9 @@ _PER_UNIT = 16.0
 """Rows a unit of ln L and ln |theta|; with 16 a decade in time, plateaus and drops are resolved."""
 
 
+ROUNDING = (100 * float(np.finfo(np.float64).eps)) ** 2
+"""Of a loss: what rounding errors of the outputs make of it."""
+
 _TAIL = 100.0
 """Local error of log L allowed to a stabilised step, in units of rtol."""
 
@@ -47,12 +50,14 @@ class Functions(NamedTuple):
         outputs: (params, data) -> f.
         sizes: (params) -> one norm per group of entries that share a tolerance.
         invariants: (params) -> quantities that the exact flow conserves, by name.
+        axes: which axes count neurons, for parameters by name; none if that is not known.
     """
 
     energy: Callable[[Params, Any], Float[Array, ""]]
     outputs: Callable[[Params, Any], Array]
     sizes: Callable[[Params], Float[Array, " g"]] = row_sizes
     invariants: Callable[[Params], Mapping[str, Array]] | None = None
+    axes: Axes = ()
 
     def conserved(self, params: Params) -> Mapping[str, Array]:
         """The conserved quantities, none if none is known."""
@@ -222,6 +227,7 @@ def system(
         marks if dense else None,
         record,
         core=lambda tangent: tangent._replace(dissipated=jnp.zeros_like(tangent.dissipated)),
+        any_size=True,
         norm=partial(tail_norm, functions) if stabilised else None,
     )
 

@@ -6,6 +6,7 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 
 from flowtheory.errors import ParameterError
 from flowtheory.flow.position import Position
@@ -39,6 +40,22 @@ class Task(NamedTuple):
     observe: Observe | None = None
     log_time: bool = False
     settings: Settings = Settings()
+
+
+class Before(NamedTuple):
+    """What a part of the flow that was not integrated leaves to the run after it.
+
+    Attributes:
+        dissipated: the loss that it dissipated.
+        signs: of the events, as in `Watched`, in the order of `resolved`; None for a run that
+            begins here: what is past at its start is then noted there.
+    """
+
+    dissipated: float = 0.0
+    signs: Float[np.ndarray, " e"] | None = None
+
+
+NOTHING = Before()
 
 
 class Driven(NamedTuple):

@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Float
 
 from flowtheory.errors import ParameterError
@@ -63,6 +64,20 @@ class Event:
     falling: bool = False
     lasting: bool = False
     of_plateau: bool = False
+
+    def past(self, value: float) -> bool:
+        """Whether it has happened where the value at the start is this."""
+        return self.lasting and value * -self.direction <= 0
+
+    def sign(self, value: float) -> float:
+        """The sign with which `value` is positive until it passes through zero; 0 if it is past."""
+        if self.past(value):
+            return 0.0
+        return math.copysign(1.0, value) if value else float(-self.direction or 1)
+
+    def passed(self, sign: float) -> tuple[bool, float]:
+        """Whether a passage from that sign is one that is asked for, and the sign after it."""
+        return self.direction == 0 or sign == -self.direction, 0.0 if self.falling else -sign
 
     def resolved(self, plateau: float) -> Event:
         """The event with its level in numbers, for the loss `plateau` of zero output."""
@@ -194,13 +209,15 @@ def _log_loss(at: Snapshot, level: Float[Array, ""]) -> Float[Array, ""]:
 
 
 def _log_norm(at: Snapshot, level: Float[Array, ""]) -> Float[Array, ""]:
-    return jnp.log(norm(at.params) / level)
+    # Over the level first: XLA makes (da/l)/(a/l) a product that is 0/0 at 1e-250.
+    return jnp.log(norm(jax.tree.map(lambda a: a / level, at.params)))
 
 
 def norm(params: Any) -> Float[Array, ""]:
     r"""$|\theta|$ over all entries, without underflow of the squares."""
     leaves = [jnp.ravel(a) for a in jax.tree.leaves(params)]
     flat = jnp.concatenate(leaves)
-    largest = jnp.max(jnp.abs(flat))
+    # The unit cancels, and so does its derivative, which would overflow.
+    largest = lax.stop_gradient(jnp.max(jnp.abs(flat)))
     unit = jnp.where(largest > 0, largest, 1.0)
     return unit * jnp.sqrt(jnp.sum((flat / unit) ** 2))

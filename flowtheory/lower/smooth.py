@@ -12,7 +12,7 @@ from typing import Any
 
 from flowtheory.clock import Clock, Reduction
 from flowtheory.errors import DataError, ParameterError
-from flowtheory.flow.groups import neuron_sizes
+from flowtheory.flow.groups import Axes, neuron_sizes
 from flowtheory.flow.smooth import Functions
 from flowtheory.lower.lower import lower, lower_all
 from flowtheory.symbolic.conserve.closed_form import Validity
@@ -31,6 +31,7 @@ def smooth_functions(network: Network, loss: Loss, reduction: Reduction) -> Func
         outputs=_on_data(network, network.output, [index for index, _ in network.axes]),
         sizes=neuron_sizes(neuron_axes(network)),
         invariants=conserved(network),
+        axes=neuron_axes(network),
     )
 
 
@@ -49,7 +50,7 @@ def loss_clock(loss: Loss, reduction: Reduction) -> Clock:
         return Clock(reduction)
 
 
-def neuron_axes(network: Network) -> tuple[tuple[str, int | None, str], ...]:
+def neuron_axes(network: Network) -> Axes:
     """For every tensor its first hidden axis, whose entries are neurons, and that axis' size.
 
     The input weights and the output weights of a neuron share its tolerance, and so do the weights
