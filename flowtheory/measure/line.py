@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy import stats
 
 
 class Line(NamedTuple):
@@ -34,6 +33,8 @@ def fit_line(
     x: Float[np.ndarray, " k"], y: Float[np.ndarray, " k"], level: float, at: float = 0.0
 ) -> Line:
     """Least squares through at least four rows with distinct x."""
+    from scipy import stats
+
     line: Any = stats.linregress(x, y)
     # linregress divides 0 by 0 for constant ordinates, which scatter not at all.
     stderr = line.stderr if np.isfinite(line.stderr) else 0.0

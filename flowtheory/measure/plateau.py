@@ -13,8 +13,6 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy.interpolate import PchipInterpolator
-from scipy.optimize import brentq
 
 from flowtheory.errors import DataError, ParameterError
 from flowtheory.measure.checks import as_curve, require_in
@@ -108,6 +106,9 @@ def _interpolate(
     times: Float[np.ndarray, " k"], curve: Float[np.ndarray, " k"], level: float
 ) -> float:
     """Where the monotone cubic through a non-increasing curve passes a level."""
+    from scipy.interpolate import PchipInterpolator
+    from scipy.optimize import brentq
+
     if curve[-1] > level:
         return float(times[-1])
     after = max(int(np.argmax(curve <= level)), 1)
