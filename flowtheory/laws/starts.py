@@ -5,10 +5,12 @@ Random data enter through $z = \frac1n\sum_i y_i x_i$ alone; $s = |z|$ and $\hat
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -16,6 +18,7 @@ from jaxtyping import Float
 from flowtheory.flow.blowup import BlowUp
 from flowtheory.lower import LeadingBlowUp
 from flowtheory.lower.blowup import Prepared
+from flowtheory.outcome import Outcome
 from flowtheory.symbolic import Brackets, aligned_layers, deep_linear, effective_flow
 
 Layers = dict[str, np.ndarray]
@@ -81,7 +84,7 @@ class Drive:
     def _prepared(self) -> Prepared:
         return leading(self.layers).prepare({"x": self.x, "y": self.y})
 
-    def blow_up(self, start: Mapping[str, np.ndarray], **options: float) -> BlowUp:
+    def blow_up(self, start: Mapping[str, np.ndarray], **options: Any) -> BlowUp:
         """The leading flow from a start to its blow-up."""
         return leading(self.layers)(start, self._prepared, **options)
 
@@ -122,7 +125,10 @@ class Drive:
         return self.named([*inner, gains[-1] * ends[-1]])
 
 
-def half_width(run: BlowUp) -> float:
-    """Of the enclosure of a blow-up time, about its estimate."""
-    time = run.blow_up_time
-    return max(time.high - time.estimate, time.estimate - time.low)
+def observed(run: BlowUp) -> dict[str, float]:
+    """The blow-up time as evidence: measured, with its error; or cut off without a blow-up."""
+    low, high = run.blow_up_time.low, run.blow_up_time.high
+    if run.outcome is not Outcome.BLEW_UP:
+        return {"measured": math.nan, "cut": low}
+    time = run.blow_up_time.estimate
+    return {"measured": time, "error": max(high - time, time - low)}

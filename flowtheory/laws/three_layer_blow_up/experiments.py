@@ -9,7 +9,7 @@ import numpy as np
 
 from flowtheory.judge import Evidence
 from flowtheory.laws.record import Curves, Settings
-from flowtheory.laws.starts import DIMENSION, WIDTH, Drive, Layers, brackets, half_width
+from flowtheory.laws.starts import DIMENSION, WIDTH, Drive, Layers, brackets, observed
 from flowtheory.lower import numeric
 from flowtheory.outcome import Outcome
 from flowtheory.symbolic.brackets import VALUE
@@ -62,8 +62,7 @@ def _time(drive: Drive, start: Layers, family: str, seed: int) -> tuple[Evidence
         experiment="starts",
         family=family,
         parameters=drive.parameters(start),
-        measured=run.blow_up_time.estimate,
-        error=half_width(run),
+        **observed(run),
         seed=seed,
     )
     return row, run.outcome is Outcome.BLEW_UP
@@ -118,12 +117,14 @@ def _closeness(drive: Drive, name: str, seen: list[Evidence]) -> Callable[[np.nd
         at = drive.parameters(start)
         if not at["H"] > 1e-6:
             return 10.0
-        time = drive.blow_up(start, rtol=1e-10, check=False).blow_up_time.estimate
+        time_seen = observed(drive.blow_up(start, rtol=1e-10, check=False))
+        time = time_seen.get("cut", time_seen["measured"])
         near = sign * float(np.log(time / bound(*(at[str(one)] for one in symbols))))
         if not seen or near > nearest[-1]:
             nearest.append(near)
             family, note = f"against {NUMBERS[name]}", f"genes {np.round(genes, 6).tolist()}"
-            seen.append(Evidence("attack", family, at, time, error=1e-9 * time, note=note))
+            error = 1e-9 * time  # of a run at this tolerance, without a second one
+            seen.append(Evidence("attack", family, at, **{**time_seen, "error": error}, note=note))
         return -near
 
     return objective

@@ -80,8 +80,12 @@ def _ends(rows: Sequence[Evidence]) -> Figure:
                 left, excess = np.array([(row["R"], row.measured) for row in line]).T
                 name = family.partition(", ")[2] if seed == own[0].seed else "_"
                 look = {"marker": marker, "color": colour, "markersize": 2.5}
-                axes.plot(left, excess, linestyle="none", markerfacecolor="none", label=name, **look)
-                axes.plot(left, excess[-1] * (left / left[-1]) ** power, color=colour, linewidth=0.5)
+                axes.plot(
+                    left, excess, linestyle="none", markerfacecolor="none", label=name, **look
+                )
+                axes.plot(
+                    left, excess[-1] * (left / left[-1]) ** power, color=colour, linewidth=0.5
+                )
         axes.set(xscale="log", yscale="log", xlabel=r"$T^* - t$", title=f"$L = {layers}$")
         decades(axes.xaxis)
         decades(axes.yaxis)

@@ -134,11 +134,16 @@ LAW = Law(
             "Chen, Luo, arXiv:2402.15958, abstract",
             "under a condition on the start that they call generic; no time is given there",
         ),
-        Statement("(i)", "derived", sp.Le(T, THREE.tangent_upper, evaluate=False), SOURCE, "H > 0"),
-        Statement("(ii)", "derived", sp.Ge(T, THREE.norm_lower, evaluate=False), SOURCE),
-        Statement("(iii), from below", "derived", sp.Ge(T, THREE.layers_lower, evaluate=False), SOURCE),
-        Statement("(iii), from above", "derived", sp.Le(T, THREE.layers_upper, evaluate=False), SOURCE, "H > 0"),
-        Statement("(iv)", "derived", sp.Le(T, THREE.energy_upper, evaluate=False), SOURCE, "H > 0"),
+        *(
+            Statement(name, "derived", relation(T, bound, evaluate=False), SOURCE, note)
+            for name, relation, bound, note in (
+                ("(i)", sp.Le, THREE.tangent_upper, "H > 0"),
+                ("(ii)", sp.Ge, THREE.norm_lower, ""),
+                ("(iii), from below", sp.Ge, THREE.layers_lower, ""),
+                ("(iii), from above", sp.Le, THREE.layers_upper, "H > 0"),
+                ("(iv)", sp.Le, THREE.energy_upper, "H > 0"),
+            )
+        ),
     ),
     symbols=(
         SymbolInfo(T, "blow-up time T* of the leading flow", "1/(gain*drive)"),
@@ -178,7 +183,7 @@ LAW = Law(
     not_shown=(
         "that H < 0 blows up for almost every start: 100 % of the Gaussian ones did, no proof; "
         "on the stable manifold of the saddle, as for gains (1, 1, -1), T* is infinite",
-        "several outputs of unequal strength, where (iv) fails and (iii) holds with the largest one",
+        "several outputs of unequal strength, where (iv) fails and (iii) has the largest one",
         "the network itself beyond its leading flow, which stops growing when it fits",
     ),
     references=(
