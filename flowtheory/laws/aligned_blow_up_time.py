@@ -7,7 +7,8 @@ if the product is negative, $\tau$ runs back to $-\min_l x_l^2$ first.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import sympy as sp
@@ -15,9 +16,20 @@ import sympy as sp
 from flowtheory.clock import Clock
 from flowtheory.judge import Equality, Evidence
 from flowtheory.laws.claim import Claim
-from flowtheory.laws.record import Experiment, Law, Settings, Statement, SymbolInfo
+from flowtheory.laws.record import (
+    Experiment,
+    Law,
+    Settings,
+    Statement,
+    SymbolInfo,
+    Verification,
+)
 from flowtheory.laws.starts import Drive, observed
+from flowtheory.plot.style import CYCLE, INK, MARKERS, styled
 from flowtheory.symbolic import Derivation, Line, aligned_layers
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 DEPTHS = (3, 4, 5)
 FLOW = aligned_layers(3)
@@ -97,6 +109,55 @@ def _family(layers: int, sign: int) -> str:
     return f"L = {layers}, H {'>' if sign > 0 else '<'} 0"
 
 
+def figures(verification: Verification) -> Mapping[str, tuple[Figure, str]]:
+    """All depths in one, for both signs."""
+    rows = {
+        (row.family, index): row
+        for claim in verification.law.claims
+        for index, row in enumerate(claim.held_against(verification.rows, claim.prediction))
+    }
+    caption = (
+        "The blow-up time in units of a balanced start of the same product of gains, over "
+        "the ratio of the largest gain to the smallest one. Dots: predicted; nothing is fitted. "
+        "Below: the relative rest, with the error of the measurement."
+    )
+    return {"times": (_figure(list(rows.values())), caption)}
+
+
+@styled
+def _figure(rows: Sequence[Evidence]) -> Figure:
+    from flowtheory.plot._figure import decades, legend_below, panels
+
+    figure, (tops, bottoms) = panels(
+        3.6, 2, 2, sharex=True, sharey="row", gridspec_kw={"height_ratios": (2.2, 1)}
+    )
+    for top, bottom, sign in zip(tops, bottoms, (1, -1), strict=True):
+        for layers, colour, marker in zip(DEPTHS, CYCLE, MARKERS, strict=False):
+            own = [row for row in rows if row.family == _family(layers, sign)]
+            spread, unit, measured, predicted, error = np.array(
+                [(r["spread"], _balanced(r), r.measured, r.predicted, r.error) for r in own]
+            ).T
+            look: dict[str, Any] = {"marker": marker, "color": colour, "linestyle": ""}
+            look |= {"markersize": 3, "markerfacecolor": "none", "markeredgewidth": 0.6}
+            top.plot(spread, measured / unit, label=f"$L = {layers}$", **look)
+            top.plot(spread, predicted / unit, ".", color=INK, markersize=1)
+            rest = measured / predicted - 1
+            bottom.errorbar(spread, rest, error / predicted, elinewidth=0.5, **look)
+        top.set(xscale="log", yscale="log", title=f"$H {'>' if sign > 0 else '<'} 0$")
+        bottom.set_xlabel("largest gain / smallest gain")
+        decades(top.xaxis)
+    tops[0].set_ylabel(r"$T^* / T^*_{\mathrm{balanced}}$")
+    bottoms[0].set_ylabel("relative rest")
+    legend_below(figure, tops[0], columns=3)
+    return figure
+
+
+def _balanced(row: Evidence) -> float:
+    layers = int(row["L"])
+    product = np.prod([row[f"x_{k}"] for k in range(1, layers + 1)])
+    return float(product ** (2 / layers - 1)) / ((layers - 2) * row["s"])
+
+
 def _claims(layers: int) -> tuple[Claim, Claim]:
     flow = aligned_layers(layers)
     time, after = flow.blow_up_time, flow.time_after_sign_change(flow.gains[0])
@@ -111,7 +172,7 @@ def _claims(layers: int) -> tuple[Claim, Claim]:
             f"L = {layers}: T* is Carlson's integral of the squared gains", "times",
             Equality(1e-8), time,
             {**balanced, "without the factor 1/2 of the clock": 2 * time},
-            families=(_family(layers, 1),), axis="spread",
+            families=(_family(layers, 1),),
         ),
         Claim(
             f"L = {layers}: T* from a negative product", "times", Equality(1e-8), after,
@@ -120,7 +181,7 @@ def _claims(layers: int) -> tuple[Claim, Claim]:
                 "time until the sign changes only": (after - time) / 2,
                 "way back counted once": (after + time) / 2,
             },
-            families=(_family(layers, -1),), axis="spread",
+            families=(_family(layers, -1),),
         ),
     )  # fmt: skip
 
@@ -165,4 +226,5 @@ LAW = Law(
     ),
     docs="docs/laws/aligned-blow-up-time.md",
     derive=derive,
+    figures=figures,
 )  # fmt: skip

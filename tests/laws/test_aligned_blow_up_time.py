@@ -22,9 +22,10 @@ def value(prediction, strength, gains):
 def integral(strength, gains, lower):
     """The integral of the page, from `lower` = 0 or -x_1^2, by mpmath with u^2 = tau - lower."""
 
+    at_rest = [mpmath.mpf(x) ** 2 + lower for x in gains]  # quad works at a higher precision
+
     def integrand(u):
-        squares = ((mpmath.mpf(x) ** 2 + lower) + u**2 for x in gains)
-        return u / (strength * mpmath.sqrt(mpmath.fprod(squares)))
+        return u / (strength * mpmath.sqrt(mpmath.fprod(square + u**2 for square in at_rest)))
 
     return mpmath.quad(integrand, [0, 0.1, 1, 10, mpmath.inf])
 

@@ -35,7 +35,7 @@ def figures(verification: Verification) -> Mapping[str, tuple[Figure, str]]:
         "ends": (
             _ends(verification.results["ends"].rows),
             "How much the bounds, restarted on the way, exceed the blow-up time. Lines: the "
-            "predicted power of the time left, through the last mark.",
+            "predicted power of the time left, through the last mark; (i) lies on (iii).",
         ),
     }
 
