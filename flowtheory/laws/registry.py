@@ -8,6 +8,7 @@ from types import MappingProxyType
 from flowtheory.errors import unknown_name
 from flowtheory.laws.aligned_blow_up_time import LAW as ALIGNED_BLOW_UP_TIME
 from flowtheory.laws.alignment_time import LAW as ALIGNMENT_TIME
+from flowtheory.laws.blow_up_width import LAW as BLOW_UP_WIDTH
 from flowtheory.laws.condensation_rate import LAW as CONDENSATION_RATE
 from flowtheory.laws.deep_linear_time import LAW as DEEP_LINEAR_TIME
 from flowtheory.laws.leading_flow_error import LAW as LEADING_FLOW_ERROR
@@ -24,6 +25,7 @@ LAWS: Mapping[str, Law] = MappingProxyType(
             THREE_LAYER_BLOW_UP,
             ALIGNED_BLOW_UP_TIME,
             CONDENSATION_RATE,
+            BLOW_UP_WIDTH,
         )
     }
 )
