@@ -7,8 +7,9 @@ vectors look like to each other is a pair of Jacobi chains.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import sympy as sp
@@ -17,9 +18,20 @@ from jaxtyping import Float
 from flowtheory.clock import Clock
 from flowtheory.judge import Evidence, Mean, Slope
 from flowtheory.laws.claim import Claim, axis
-from flowtheory.laws.record import Experiment, Law, Settings, Statement, SymbolInfo
+from flowtheory.laws.record import (
+    Experiment,
+    Law,
+    Settings,
+    Statement,
+    SymbolInfo,
+    Verification,
+)
 from flowtheory.laws.starts import Drive, Layers, brackets, leading, observed
+from flowtheory.plot.style import CYCLE, FAINT, MARKERS, styled
 from flowtheory.symbolic import Derivation, Line
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 s, m, kappa, T, g = sp.symbols("s m kappa T g", positive=True)
 kappa_1, ratio = sp.symbols("kappa_1 ratio", positive=True)
@@ -135,6 +147,43 @@ def _start(drive: Drive, first: int, second: int, rng: np.random.Generator) -> L
     return drive.named([rng.normal(size=shape) for shape in shapes])
 
 
+def figures(verification: Verification) -> Mapping[str, tuple[Figure, str]]:
+    """All starts in units of the law."""
+    caption = (
+        "Blow-up times of single starts (marks) and their means with standard errors, in units in "
+        "which the law is constant. Lines: the limit, computed from one explicit start; dashed, an "
+        "earlier estimate."
+    )
+    return {"widths": (_figure(verification.rows), caption)}
+
+
+@styled
+def _figure(rows: Sequence[Evidence]) -> Figure:
+    from flowtheory.plot._figure import legend_below, panels
+
+    figure, ((axes,),) = panels(3.2)
+    kinds = (("square layers", 1.0), ("m2/m1 = 16", 16.0), ("m2/m1 = 1/16", 1 / 16))
+    for (name, aspect), colour, marker in zip(kinds, CYCLE, MARKERS, strict=False):
+        own = [row for row in rows if row["ratio"] == aspect]
+        shown = 1.06 ** (0 if aspect == 1 else np.sign(aspect - 1))  # beside each other
+        x = np.array([row["m"] for row in own])
+        y = np.array([row.measured * row["s"] * np.sqrt(row["m"]) for row in own])
+        look: dict[str, Any] = {"color": colour, "linestyle": ""}
+        axes.plot(x * shown, y, ".", markersize=2, alpha=0.4, **look)
+        for width in np.unique(x):
+            part = y[x == width]
+            error = part.std(ddof=1) / np.sqrt(part.size)
+            label = name if width == x.max() else "_"
+            mark: dict[str, Any] = {"marker": marker, "markersize": 4, "label": label}
+            axes.errorbar(width * shown, part.mean(), error, **mark, **look)
+        axes.axhline(own[0]["kappa"], color=colour, linewidth=0.7, zorder=0)
+    axes.axhline(1.21, color=FAINT, linewidth=0.7, dashes=(4, 3), zorder=0)
+    axes.set_xscale("log", base=2)
+    axes.set(xlabel=r"$m = \sqrt{m_1 m_2}$", ylabel=r"$s\,T^*\sqrt{m}$")
+    legend_below(figure, axes, columns=3)
+    return figure
+
+
 LAW = Law(
     name="blow-up-width",
     title="blow-up time of wide three-layer networks",
@@ -164,7 +213,7 @@ LAW = Law(
                 "T* as m^(-2/3)": m ** sp.Rational(-2, 3),
                 "T* as m^(-1/3)": m ** sp.Rational(-1, 3),
             },
-            families=("square",), axis="m",
+            families=("square",),
         ),
         Claim(
             "square layers: the limit", "widths", Mean(0.02), TIME,
@@ -173,7 +222,7 @@ LAW = Law(
                 "1 in place of 1.168": 1 / (s * sp.sqrt(m)),
                 "the bound by the norms": _by_norms(),
             },
-            families=("wide",), axis="m",
+            families=("wide",),
         ),
         Claim(
             "oblong layers: the limit", "widths", Mean(0.03), TIME,
@@ -204,4 +253,5 @@ LAW = Law(
     ),
     docs="docs/laws/blow-up-width.md",
     derive=derive,
+    figures=figures,
 )  # fmt: skip

@@ -11,6 +11,7 @@ from flowtheory.laws.alignment_time import LAW as ALIGNMENT_TIME
 from flowtheory.laws.blow_up_width import LAW as BLOW_UP_WIDTH
 from flowtheory.laws.condensation_rate import LAW as CONDENSATION_RATE
 from flowtheory.laws.deep_linear_time import LAW as DEEP_LINEAR_TIME
+from flowtheory.laws.final_stage_cone import LAW as FINAL_STAGE_CONE
 from flowtheory.laws.leading_flow_error import LAW as LEADING_FLOW_ERROR
 from flowtheory.laws.record import Law
 from flowtheory.laws.three_layer_blow_up import LAW as THREE_LAYER_BLOW_UP
@@ -25,6 +26,7 @@ LAWS: Mapping[str, Law] = MappingProxyType(
             THREE_LAYER_BLOW_UP,
             ALIGNED_BLOW_UP_TIME,
             CONDENSATION_RATE,
+            FINAL_STAGE_CONE,
             BLOW_UP_WIDTH,
         )
     }

@@ -81,12 +81,13 @@ class Drive:
         return self.moment / self.strength
 
     @cached_property
-    def _prepared(self) -> Prepared:
+    def prepared(self) -> Prepared:
+        """What the leading flow takes from the data."""
         return leading(self.layers).prepare({"x": self.x, "y": self.y})
 
     def blow_up(self, start: Mapping[str, np.ndarray], **options: Any) -> BlowUp:
         """The leading flow from a start to its blow-up."""
-        return leading(self.layers)(start, self._prepared, **options)
+        return leading(self.layers)(start, self.prepared, **options)
 
     def named(self, matrices: Sequence[np.ndarray]) -> Layers:
         """Layers by name; the last one is a vector."""
