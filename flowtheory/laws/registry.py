@@ -9,6 +9,7 @@ from flowtheory.errors import unknown_name
 from flowtheory.laws.aligned_blow_up_time import LAW as ALIGNED_BLOW_UP_TIME
 from flowtheory.laws.alignment_time import LAW as ALIGNMENT_TIME
 from flowtheory.laws.blow_up_width import LAW as BLOW_UP_WIDTH
+from flowtheory.laws.bottleneck import LAW as BOTTLENECK
 from flowtheory.laws.condensation_rate import LAW as CONDENSATION_RATE
 from flowtheory.laws.deep_linear_time import LAW as DEEP_LINEAR_TIME
 from flowtheory.laws.final_stage_cone import LAW as FINAL_STAGE_CONE
@@ -28,6 +29,7 @@ LAWS: Mapping[str, Law] = MappingProxyType(
             CONDENSATION_RATE,
             FINAL_STAGE_CONE,
             BLOW_UP_WIDTH,
+            BOTTLENECK,
         )
     }
 )
