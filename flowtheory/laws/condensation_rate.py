@@ -109,11 +109,16 @@ def _approach(
 def _claims(layers: int) -> tuple[Claim, Claim]:
     share, left = misaligned(layers), REMAINING
     exponent = SelfSimilar(aligned_layers(layers)).misalignment_exponent
-    wrong = {
+    other = 1 if layers == 3 else 2
+    wrong: dict[str, Any] = {
         "exponent 1/(L - 2), that of the angle": left ** (exponent / 2),
         "exponent 2/(L - 1)": left ** sp.Rational(2, layers - 1),
-        "exponent 2, as for three layers" if layers > 3 else "exponent 1": left
-        ** (2 if layers > 3 else 1),
+        f"exponent {other}, of another depth": left**other,
+    }
+    constants: dict[str, Any] = {
+        "twice as much": 2 * share,
+        "all of W1 frozen": share * W**2 / p**2,
+        "s dropped": share.subs(s, 1),
     }
     return (
         Claim(
@@ -123,11 +128,7 @@ def _claims(layers: int) -> tuple[Claim, Claim]:
         ),
         Claim(
             f"L = {layers}: constant", "approach", Equality(0.02), share,
-            {
-                "twice as much": 2 * share,
-                "all of W1 frozen": share * W**2 / p**2,
-                "s dropped": share.subs(s, 1),
-            },
+            constants,
             families=(f"L = {layers}",),
         ),
     )  # fmt: skip

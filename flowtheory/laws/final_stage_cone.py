@@ -87,7 +87,7 @@ class Stretch(NamedTuple):
     hit: float
 
     @property
-    def seen(self) -> dict[str, float]:
+    def seen(self) -> dict[str, Any]:
         """As evidence: whether it was met; cut off where the run ended too early to say."""
         return {"measured": self.hit, "cut": self.gain if self.hit != self.hit else float("nan")}
 

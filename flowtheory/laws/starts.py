@@ -117,7 +117,10 @@ class Drive:
         return self.named([scale * rng.normal(size=shape) for shape in shapes])
 
     def rank_one(
-        self, gains: Sequence[float], rng: np.random.Generator, width: int = WIDTH
+        self,
+        gains: Sequence[float] | Float[np.ndarray, " L"],
+        rng: np.random.Generator,
+        width: int = WIDTH,
     ) -> Layers:
         r"""Aligned layers $x_l\,u_l u_{l-1}^T$ with random unit $u_l$ and $u_0 = \hat z$."""
         units = rng.normal(size=(self.layers - 1, width))
@@ -126,7 +129,7 @@ class Drive:
         return self.named([*inner, gains[-1] * ends[-1]])
 
 
-def observed(run: BlowUp) -> dict[str, float]:
+def observed(run: BlowUp) -> dict[str, Any]:
     """The blow-up time as evidence: measured, with its error; or cut off without a blow-up."""
     low, high = run.blow_up_time.low, run.blow_up_time.high
     if run.outcome is not Outcome.BLEW_UP:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import mpmath
 import numpy as np
 import pytest
@@ -19,7 +21,7 @@ def value(prediction, strength, gains):
     return float(numeric(prediction, (flow.strength, *flow.gains))(strength, *gains))
 
 
-def integral(strength, gains, lower):
+def integral(strength, gains, lower) -> Any:
     """The integral of the page, from `lower` = 0 or -x_1^2, by mpmath with u^2 = tau - lower."""
 
     at_rest = [mpmath.mpf(x) ** 2 + lower for x in gains]  # quad works at a higher precision

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import mpmath
 import numpy as np
 import pytest
@@ -24,7 +26,7 @@ def test_the_integral(layers, small):
     def integrand(u):  # tau = u^2
         return u / ((scale**2 + u**2) ** (small / 2) * (1 + u**2) ** ((layers - small) / 2))
 
-    expected = mpmath.quad(integrand, [0, scale, 1, 100, mpmath.inf])
+    expected: Any = mpmath.quad(integrand, [0, scale, 1, 100, mpmath.inf])
     assert time(layers, small, scale) == pytest.approx(float(expected), rel=1e-10)
 
 
