@@ -108,8 +108,8 @@ def widths(settings: Settings) -> Iterator[Evidence]:
     squares = pick(
         (64, 128, 256, 512), (64, 128, 256, 512, 1024), (64, 128, 256, 512, 1024, 2048, 4096)
     )
-    wide, count = pick((512, 80), (1024, 80), (2048, 40))
-    cases = [("square", width, width, pick(32, 40, 16)) for width in squares]
+    wide, count = pick((512, 64), (1024, 80), (2048, 40))
+    cases = [("square", width, width, pick(24, 40, 16)) for width in squares]
     cases += [("wide", wide, wide, count)]
     cases += [("m2/m1 = 16", 64, 1024, 60), ("m2/m1 = 1/16", 1024, 64, 60)]
     for k, (family, first, second, seeds) in enumerate(cases):
