@@ -6,13 +6,32 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from flowtheory.errors import unknown_name
+from flowtheory.laws.aligned_blow_up_time import LAW as ALIGNED_BLOW_UP_TIME
 from flowtheory.laws.alignment_time import LAW as ALIGNMENT_TIME
+from flowtheory.laws.blow_up_width import LAW as BLOW_UP_WIDTH
+from flowtheory.laws.bottleneck import LAW as BOTTLENECK
+from flowtheory.laws.condensation_rate import LAW as CONDENSATION_RATE
 from flowtheory.laws.deep_linear_time import LAW as DEEP_LINEAR_TIME
+from flowtheory.laws.final_stage_cone import LAW as FINAL_STAGE_CONE
 from flowtheory.laws.leading_flow_error import LAW as LEADING_FLOW_ERROR
 from flowtheory.laws.record import Law
+from flowtheory.laws.three_layer_blow_up import LAW as THREE_LAYER_BLOW_UP
 
 LAWS: Mapping[str, Law] = MappingProxyType(
-    {law.name: law for law in (ALIGNMENT_TIME, LEADING_FLOW_ERROR, DEEP_LINEAR_TIME)}
+    {
+        law.name: law
+        for law in (
+            ALIGNMENT_TIME,
+            LEADING_FLOW_ERROR,
+            DEEP_LINEAR_TIME,
+            THREE_LAYER_BLOW_UP,
+            ALIGNED_BLOW_UP_TIME,
+            CONDENSATION_RATE,
+            FINAL_STAGE_CONE,
+            BLOW_UP_WIDTH,
+            BOTTLENECK,
+        )
+    }
 )
 
 

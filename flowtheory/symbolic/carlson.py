@@ -220,8 +220,8 @@ def _order(pair: tuple[Expr, Expr]) -> Any:
 
 def _evaluated(function: Any, args: tuple[Expr, ...], prec: int) -> Expr | None:
     numbers = [arg._to_mpmath(prec + 20) for arg in args if arg.is_comparable]
-    if len(numbers) < len(args):
-        return None
+    if len(numbers) < len(args) or any(number < 0 for number in numbers):
+        return None  # a symbol, or outside the domain: it stays as it is
     with mpmath.workprec(prec + 20):
         value = function(*numbers)
     return Float._new(value._mpf_, prec)

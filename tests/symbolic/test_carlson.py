@@ -128,6 +128,13 @@ def test_the_integral_is_read_off_the_integrand():
         integral_to_infinity(1 / (x + t**2), t)
 
 
+def test_outside_the_domain_nothing_is_evaluated():
+    for outside in (CarlsonRF(-1, 2, 3), CarlsonR(HALF, -1, 1, 2)):
+        assert outside.evalf() == outside
+        with pytest.raises(TypeError):
+            float(outside)
+
+
 def test_printing():
     from flowtheory.symbolic.printing import tex, unicode_line
 
