@@ -9,10 +9,21 @@ from flowtheory.errors import unknown_name
 from flowtheory.laws.alignment_time import LAW as ALIGNMENT_TIME
 from flowtheory.laws.deep_linear_time import LAW as DEEP_LINEAR_TIME
 from flowtheory.laws.leading_flow_error import LAW as LEADING_FLOW_ERROR
+from flowtheory.laws.plateau_degree_two import LAW as PLATEAU_DEGREE_TWO
+from flowtheory.laws.plateau_higher_degree import LAW as PLATEAU_HIGHER_DEGREE
 from flowtheory.laws.record import Law
 
 LAWS: Mapping[str, Law] = MappingProxyType(
-    {law.name: law for law in (ALIGNMENT_TIME, LEADING_FLOW_ERROR, DEEP_LINEAR_TIME)}
+    {
+        law.name: law
+        for law in (
+            ALIGNMENT_TIME,
+            LEADING_FLOW_ERROR,
+            DEEP_LINEAR_TIME,
+            PLATEAU_DEGREE_TWO,
+            PLATEAU_HIGHER_DEGREE,
+        )
+    }
 )
 
 
