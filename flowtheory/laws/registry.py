@@ -8,10 +8,14 @@ from types import MappingProxyType
 from flowtheory.errors import unknown_name
 from flowtheory.laws.alignment_time import LAW as ALIGNMENT_TIME
 from flowtheory.laws.deep_linear_time import LAW as DEEP_LINEAR_TIME
+from flowtheory.laws.discrete_steps import LAW as DISCRETE_STEPS
 from flowtheory.laws.leading_flow_error import LAW as LEADING_FLOW_ERROR
 from flowtheory.laws.plateau_degree_two import LAW as PLATEAU_DEGREE_TWO
 from flowtheory.laws.plateau_higher_degree import LAW as PLATEAU_HIGHER_DEGREE
+from flowtheory.laws.plateau_many_neurons import LAW as PLATEAU_MANY_NEURONS
 from flowtheory.laws.record import Law
+from flowtheory.laws.secondary_plateau_width import LAW as SECONDARY_PLATEAU_WIDTH
+from flowtheory.laws.wasserstein_motion import LAW as WASSERSTEIN_MOTION
 
 LAWS: Mapping[str, Law] = MappingProxyType(
     {
@@ -22,6 +26,10 @@ LAWS: Mapping[str, Law] = MappingProxyType(
             DEEP_LINEAR_TIME,
             PLATEAU_DEGREE_TWO,
             PLATEAU_HIGHER_DEGREE,
+            PLATEAU_MANY_NEURONS,
+            SECONDARY_PLATEAU_WIDTH,
+            WASSERSTEIN_MOTION,
+            DISCRETE_STEPS,
         )
     }
 )
