@@ -83,6 +83,8 @@ def gradient_descent(
 
 
 class _At(NamedTuple):
+    """Where the loop is: parameters, the loss before the last step and after it, steps taken."""
+
     params: Any
     before: Float[Array, ""]
     loss: Float[Array, ""]

@@ -7,6 +7,7 @@ $T = \min_j T^*_j\,\varepsilon^{-(p-1)}$. With one input $h(w) = h w^p$, and all
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +15,7 @@ from functools import cached_property
 import numpy as np
 import sympy as sp
 from jaxtyping import Float
-from scipy.optimize import brentq
+from scipy.optimize import root_scalar
 
 from flowtheory.clock import Clock
 from flowtheory.engine.gradient_flow import GradientFlow, Params
@@ -94,8 +95,10 @@ class Setting:
     def times(self, flow: GradientFlow, unit: Params) -> Float[np.ndarray, " m"]:
         """Blow-up times of the neurons; infinite for those that never escape."""
         if unit["W"].shape[1] == 1:
-            pairs = zip(unit["W"][:, 0], unit["v"], strict=True)
-            return np.array([self._alone(w, a) for w, a in pairs]) / self.strength(flow)
+            strength = self.strength(flow)
+            # The flow of h is that of |h| with the sign of a turned if h < 0.
+            pairs = zip(unit["W"][:, 0], np.sign(strength) * unit["v"], strict=True)
+            return np.array([self._alone(w, a) for w, a in pairs]) / abs(strength)
         found = [
             blow_up(self.flow, {"W": unit["W"][j : j + 1], "v": unit["v"][j : j + 1]},
                     data=dict(flow.data), horizon=60.0)
@@ -149,8 +152,10 @@ class Reach:
     def median_of_first(self, neurons: int, order: int) -> float:
         """The median of the smallest time of m neurons."""
         part = 1 - 0.5 ** (1 / neurons)
-        root = brentq(lambda u: self.below(np.exp(u), order) - part, -8, 12, xtol=1e-12)
-        return float(np.exp(root))
+        found = root_scalar(
+            lambda u: self.below(math.exp(u), order) - part, bracket=(-8, 12), xtol=1e-12
+        )
+        return math.exp(found.root)
 
 
 def derive() -> Derivation:
@@ -368,7 +373,6 @@ LAW = Law(
                 "the balance of p = 1": sp.sqrt(sp.Abs(a_0**2 - w_0**2)),
                 "w for w^2/p": sp.Abs(a_0 - w_0),
             },
-            axis="a_0",
         ),
         Claim(
             "share at rest: arctan(sqrt(p))/pi", "share", Proportion(0.1), SHARE,

@@ -39,7 +39,7 @@ ALONE = NEURON.blow_up_time.subs(
 )
 """The blow-up time of a neuron alone, a Carlson integral."""
 
-LARGEST = (1 - 1 / sp.sqrt(3)) / (2 * c * q)
+LARGEST = (1 - sp.Integer(3) ** sp.Rational(-1, 2)) / (2 * c * q)
 BALANCED = 1 / (4 * c * q)
 FACTOR = sp.nsimplify(LARGEST / BALANCED)
 TIME = FACTOR * REPLICATOR
@@ -243,7 +243,7 @@ LAW = Law(
         ),
         Claim(
             "T does not depend on the scale", "scale",
-            Slope(axis(sp.log(1 / SCALE)), floor=0.05), LARGEST,
+            Slope(axis(sp.log(1 / SCALE)), floor=0.05), TIME,
             {
                 "as with an invariant saddle: ln(1/epsilon)/lambda": sp.log(1 / SCALE) / RATE,
                 "a tenth of that": sp.log(1 / SCALE) / (10 * RATE),
