@@ -40,14 +40,14 @@ PER_SCALE = -SCALE * sp.diff(exponential_plateau().expression, SCALE)
 DEGREE_TWO = FACTOR * PER_SCALE * sp.log(1 / SCALE)
 
 
-def later(rate: sp.Expr) -> sp.Expr:
+def later(rate: sp.Expr, end: sp.Expr = r_f) -> sp.Expr:
     r"""$\frac\eta2\int_\varepsilon^{r_f}\frac{\dot r'}{\dot r}dr$ for a rate of the radius."""
     change = sp.cancel(sp.diff(rate, r) / rate)
-    return sp.expand_log(eta / 2 * sp.integrate(change, (r, SCALE, r_f)), force=True)
+    return sp.expand_log(eta / 2 * sp.integrate(change, (r, SCALE, end)), force=True)
 
 
 HIGHER = later(r ** (k - 1))
-SHIFT = HIGHER.xreplace({r_f: sp.Integer(1)})
+SHIFT = later(r ** (k - 1), sp.Integer(1))
 
 DELTA = 0.1
 

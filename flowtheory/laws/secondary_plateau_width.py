@@ -39,7 +39,7 @@ ALONE = NEURON.blow_up_time.subs(
 )
 """The blow-up time of a neuron alone, a Carlson integral."""
 
-LARGEST = (1 - sp.Integer(3) ** sp.Rational(-1, 2)) / (2 * c * q)
+LARGEST = sp.sympify("1 - 1/sqrt(3)") / (2 * c * q)
 BALANCED = 1 / (4 * c * q)
 FACTOR = sp.nsimplify(LARGEST / BALANCED)
 TIME = FACTOR * REPLICATOR
