@@ -54,9 +54,8 @@ def derive() -> Derivation:
     a, w, mu = sp.symbols("a w mu", real=True)
     potential = mu * a * w + c * a * w**3
     imbalance = sp.expand(2 * w * potential.diff(w) - 2 * a * potential.diff(a))
-    j, tau, width = sp.Symbol("j"), sp.Symbol("tau"), sp.Symbol("m")
-    each = sp.Indexed("q", j)
-    together = sp.Sum(sp.log(1 / (1 - each * tau)), (j, 1, width)) / (4 * c * beta)
+    j, tau = sp.Symbol("j"), sp.Symbol("tau")
+    each = sp.Sum(-sp.log(1 - tau * sp.Indexed("q", j)), (j, 1, sp.Symbol("m")))
     return Derivation(
         "Second plateau of a two-layer tanh network, one input",
         (
@@ -68,7 +67,7 @@ def derive() -> Derivation:
             Line("alone", sp.Eq(DURATION, ALONE), "mu = 0, from a = w = sqrt(q)"),
             Line("closed form", sp.Eq(DURATION, LARGEST), "that integral"),
             Line("were a = w kept", sp.Eq(DURATION, BALANCED), "q' = 4 c q^2"),
-            Line("all together", sp.Eq(REPLICATOR, together), "q' = 4 c q (q - sum q^2/beta)"),
+            Line("all together", sp.Eq(REPLICATOR, each / (4 * c * beta)), "q' = 4 c q (q - sum q^2/beta)"),
             Line("duration", sp.Eq(DURATION, TIME), ""),
         ),
     )  # fmt: skip
