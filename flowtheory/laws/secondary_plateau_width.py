@@ -67,7 +67,7 @@ def derive() -> Derivation:
             Line("alone", sp.Eq(DURATION, ALONE), "mu = 0, from a = w = sqrt(q)"),
             Line("closed form", sp.Eq(DURATION, LARGEST), "that integral"),
             Line("were a = w kept", sp.Eq(DURATION, BALANCED), "q' = 4 c q^2"),
-            Line("all together", sp.Eq(REPLICATOR, each / (4 * c * beta)), "q' = 4 c q (q - sum q^2/beta)"),
+            Line("all together", sp.Eq(REPLICATOR, each / (4 * c * beta)), "the replicator flow"),
             Line("duration", sp.Eq(DURATION, TIME), ""),
         ),
     )  # fmt: skip
