@@ -136,14 +136,14 @@ def degree_two(settings: Settings) -> Iterator[Evidence]:
     """Steps over 98 decades of the scale."""
     cases = TWO[: settings.effort.pick(1, 2, 2)]
     sizes = settings.effort.pick(
-        (0.1, 0.5, 1.0), (0.01, 0.1, 0.3, 1.0), (0.001, 0.01, 0.1, 0.3, 1.0)
+        (0.1, 0.5, 1.0), (0.01, 0.1, 0.3, 1.0), (0.01, 0.03, 0.1, 0.3, 1.0)
     )
     for i, case in enumerate(cases):
         flow, unit = case.problem(settings.seed)
         rate = growth_rate(flow)
         for number, size in enumerate(sizes):
             for decade in settings.effort.pick(
-                (2, 5, 20, 100), (2, 5, 10, 30, 100), (2, 5, 10, 30, 100, 290)
+                (2, 5, 20, 100), (2, 5, 10, 30, 100), (2, 5, 10, 30, 100, 200)
             ):
                 step, scale = size / rate, 10.0**-decade
                 yield Evidence(
@@ -160,8 +160,8 @@ def degree_two(settings: Settings) -> Iterator[Evidence]:
 def higher(settings: Settings) -> Iterator[Evidence]:
     """The delay behind the flow where it is a power of the scale that the plateau costs."""
     cases = DEEPER[: settings.effort.pick(1, 3, 3)]
-    steps = settings.effort.pick((0.1, 0.5), (0.05, 0.2, 0.5), (0.02, 0.1, 0.5))
-    last = settings.effort.pick(-3.5, -4, -5)
+    steps = settings.effort.pick((0.1, 0.5), (0.05, 0.2, 0.5), (0.05, 0.1, 0.5))
+    last = settings.effort.pick(-3.5, -4, -4.5)
     for i, case in enumerate(cases):
         flow, unit = case.problem(settings.seed)
         degree = leading(case.network).degree

@@ -87,7 +87,7 @@ def growth(settings: Settings) -> Iterator[Evidence]:
     for case in range(settings.effort.pick(2, 6, 20)):
         rng = np.random.default_rng([settings.seed, case])
         flow = _problem(rng)
-        start = flow.init(scale=settings.effort.pick(1e-12, 1e-12, 1e-40), seed=rng, width=WIDTH)
+        start = flow.init(scale=settings.effort.pick(1e-12, 1e-12, 1e-24), seed=rng, width=WIDTH)
         run = flow.solve(start, until=plateau_left(1e-3), save="parameters", rtol=1e-9)
         rate, sorted_ = _rate(flow), amplitudes(run.observables)
         away = np.mean(np.abs(sorted_ - sorted_[0]), axis=1)
