@@ -40,6 +40,7 @@ from flowtheory.engine.run import Run
 from flowtheory.errors import DataError, ParameterError
 from flowtheory.flow.descend import DEFAULT as SETTINGS
 from flowtheory.flow.descend import descend
+from flowtheory.flow.euler import Descended, gradient_descent
 from flowtheory.flow.march import march_through
 from flowtheory.flow.plateau import Saddle
 from flowtheory.flow.recorder import Progress
@@ -172,6 +173,25 @@ class GradientFlow:
     def plateau(self, params: Params) -> float:
         r"""The loss at $\theta = 0$, the level of the first plateau."""
         return self._smooth.plateau(self._checked(params))
+
+    def gradient_descent(
+        self, params: Params, step: float, *, loss: float, max_steps: int = 10_000_000
+    ) -> Descended:
+        r"""Gradient descent $\theta \leftarrow \theta - \eta\nabla L$ until the loss is low enough.
+
+        Args:
+            params: the start, by name.
+            step: $\eta$, in the flow's clock.
+            loss: the level to stop at.
+            max_steps: budget.
+
+        Raises:
+            DataError: parameters that do not fit the network and the data, or are not finite.
+            ParameterError: a step or a level that makes no sense.
+        """
+        return gradient_descent(
+            self._smooth, self._checked(params), step, loss, max_steps=max_steps
+        )
 
     def solve(
         self,

@@ -17,6 +17,8 @@ from flowtheory.flow.ensemble import Lane as Lane
 from flowtheory.flow.ensemble import Many as Many
 from flowtheory.flow.ensemble import solve_buckets as solve_buckets
 from flowtheory.flow.ensemble import solve_many as solve_many
+from flowtheory.flow.euler import Descended as Descended
+from flowtheory.flow.euler import gradient_descent as gradient_descent
 from flowtheory.flow.field import TwoLayer as TwoLayer
 from flowtheory.flow.growth import Growth as Growth
 from flowtheory.flow.growth import time_of_growth as time_of_growth

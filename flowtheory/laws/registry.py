@@ -12,10 +12,16 @@ from flowtheory.laws.blow_up_width import LAW as BLOW_UP_WIDTH
 from flowtheory.laws.bottleneck import LAW as BOTTLENECK
 from flowtheory.laws.condensation_rate import LAW as CONDENSATION_RATE
 from flowtheory.laws.deep_linear_time import LAW as DEEP_LINEAR_TIME
+from flowtheory.laws.discrete_steps import LAW as DISCRETE_STEPS
 from flowtheory.laws.final_stage_cone import LAW as FINAL_STAGE_CONE
 from flowtheory.laws.leading_flow_error import LAW as LEADING_FLOW_ERROR
+from flowtheory.laws.plateau_degree_two import LAW as PLATEAU_DEGREE_TWO
+from flowtheory.laws.plateau_higher_degree import LAW as PLATEAU_HIGHER_DEGREE
+from flowtheory.laws.plateau_many_neurons import LAW as PLATEAU_MANY_NEURONS
 from flowtheory.laws.record import Law
+from flowtheory.laws.secondary_plateau_width import LAW as SECONDARY_PLATEAU_WIDTH
 from flowtheory.laws.three_layer_blow_up import LAW as THREE_LAYER_BLOW_UP
+from flowtheory.laws.wasserstein_motion import LAW as WASSERSTEIN_MOTION
 
 LAWS: Mapping[str, Law] = MappingProxyType(
     {
@@ -30,6 +36,12 @@ LAWS: Mapping[str, Law] = MappingProxyType(
             FINAL_STAGE_CONE,
             BLOW_UP_WIDTH,
             BOTTLENECK,
+            PLATEAU_DEGREE_TWO,
+            PLATEAU_HIGHER_DEGREE,
+            PLATEAU_MANY_NEURONS,
+            SECONDARY_PLATEAU_WIDTH,
+            WASSERSTEIN_MOTION,
+            DISCRETE_STEPS,
         )
     }
 )
