@@ -8,11 +8,26 @@ from types import MappingProxyType
 from flowtheory.errors import unknown_name
 from flowtheory.laws.alignment_time import LAW as ALIGNMENT_TIME
 from flowtheory.laws.deep_linear_time import LAW as DEEP_LINEAR_TIME
+from flowtheory.laws.diagonal_jumps import LAW as DIAGONAL_JUMPS
 from flowtheory.laws.leading_flow_error import LAW as LEADING_FLOW_ERROR
+from flowtheory.laws.lora_times import LAW as LORA_TIMES
 from flowtheory.laws.record import Law
+from flowtheory.laws.relu_linear_plateau import LAW as RELU_LINEAR_PLATEAU
+from flowtheory.laws.unimodal_bias import LAW as UNIMODAL_BIAS
 
 LAWS: Mapping[str, Law] = MappingProxyType(
-    {law.name: law for law in (ALIGNMENT_TIME, LEADING_FLOW_ERROR, DEEP_LINEAR_TIME)}
+    {
+        law.name: law
+        for law in (
+            ALIGNMENT_TIME,
+            LEADING_FLOW_ERROR,
+            DEEP_LINEAR_TIME,
+            RELU_LINEAR_PLATEAU,
+            UNIMODAL_BIAS,
+            DIAGONAL_JUMPS,
+            LORA_TIMES,
+        )
+    }
 )
 
 
