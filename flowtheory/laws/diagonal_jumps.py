@@ -273,7 +273,7 @@ LAW = Law(
         ),
         Claim(
             "T = tau ln(1/alpha) + O(1)", "jumps", Slope(axis(TIME), tolerance=5e-3), TIME,
-            {"twice": 2 * TIME, "every coordinate by itself": ALONE * LOG},
+            {"twice": 2 * TIME, "half": TIME / 2},
             families=_of(""), axis="alpha",
         ),
         Claim(

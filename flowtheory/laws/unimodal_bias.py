@@ -101,6 +101,16 @@ class _Case(NamedTuple):
         second = 0.5 * self.sigma**2 * (1 - self.rho**2)
         return (first + second) / 2, second / 2
 
+    @property
+    def least_exponent(self) -> float:
+        """Of scales at which the weak branch is still resolved between the two times.
+
+        It is of size eps^(1 - w_B/w_A) then, below 1e-38 a rest; where w_B < 0, its growing part is
+        eps^(-2 w_B/w_A) of the other one, which must be above rounding.
+        """
+        share = (1 + self.rho * self.r) / (self.r**2 + self.rho * self.r)
+        return max(-38 / (1 - share), 5 / share if share < 0 else -math.inf)
+
     def parameters(self, **more: float) -> dict[str, float]:
         own = {"r": self.r, "rho": self.rho, "sigma_A": self.r * self.sigma, "sigma_B": self.sigma}
         return own | more
@@ -124,15 +134,15 @@ def two_layers(settings: Settings) -> Iterator[Evidence]:
         case = _Case.of(ratio, correlation, rng)
         flow = case.flow(2, 2)
         unit = flow.init(1.0, seed=rng, width=WIDTH)
-        for at in 10.0 ** np.linspace(-6, least, scales):
+        for at in 10.0 ** np.linspace(-6, max(least, case.least_exponent), scales):
             yield from _both("late", case, flow, _scaled(float(at), unit), float(at), settings)
         settings.progress("late fusion", k + 1, number)
 
 
 def deeper(settings: Settings) -> Iterator[Evidence]:
     """Three layers with equal gains: the times are powers of the scale, their ratio is the same."""
-    least, scales = settings.effort.pick((-3.5, 4), (-4, 6), (-5, 8))
-    cases = settings.effort.pick(CASES[1:2], CASES[1:4], CASES[1:6])
+    least, scales = settings.effort.pick((-3.5, 4), (-4, 6), (-4.5, 8))
+    cases = settings.effort.pick(CASES[1:2], CASES[1:4], CASES[:4])
     rng = np.random.default_rng([settings.seed, 1])
     for k, (ratio, correlation) in enumerate(cases):
         case = _Case.of(ratio, correlation, rng)

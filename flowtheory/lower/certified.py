@@ -192,7 +192,7 @@ def _power(base: sp.Basic, exponent: sp.Basic) -> Any:
     return value ** (int(exponent) if isinstance(exponent, sp.Integer) else _ball(exponent))
 
 
-def _gauss(a: sp.Expr, b: sp.Expr, c: sp.Expr, z: sp.Expr) -> Any:
+def _gauss(a: Any, b: Any, c: Any, z: Any) -> Any:
     r"""${}_2F_1$, told which differences are integers: a ball around one does not know it."""
     differences = {"ab": a - b, "ac": a - c, "bc": b - c, "abc": a + b - c}
     known = {name: bool(value.is_Integer) for name, value in differences.items()}
