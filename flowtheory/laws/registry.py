@@ -12,15 +12,19 @@ from flowtheory.laws.blow_up_width import LAW as BLOW_UP_WIDTH
 from flowtheory.laws.bottleneck import LAW as BOTTLENECK
 from flowtheory.laws.condensation_rate import LAW as CONDENSATION_RATE
 from flowtheory.laws.deep_linear_time import LAW as DEEP_LINEAR_TIME
+from flowtheory.laws.diagonal_jumps import LAW as DIAGONAL_JUMPS
 from flowtheory.laws.discrete_steps import LAW as DISCRETE_STEPS
 from flowtheory.laws.final_stage_cone import LAW as FINAL_STAGE_CONE
 from flowtheory.laws.leading_flow_error import LAW as LEADING_FLOW_ERROR
+from flowtheory.laws.lora_times import LAW as LORA_TIMES
 from flowtheory.laws.plateau_degree_two import LAW as PLATEAU_DEGREE_TWO
 from flowtheory.laws.plateau_higher_degree import LAW as PLATEAU_HIGHER_DEGREE
 from flowtheory.laws.plateau_many_neurons import LAW as PLATEAU_MANY_NEURONS
 from flowtheory.laws.record import Law
+from flowtheory.laws.relu_linear_plateau import LAW as RELU_LINEAR_PLATEAU
 from flowtheory.laws.secondary_plateau_width import LAW as SECONDARY_PLATEAU_WIDTH
 from flowtheory.laws.three_layer_blow_up import LAW as THREE_LAYER_BLOW_UP
+from flowtheory.laws.unimodal_bias import LAW as UNIMODAL_BIAS
 from flowtheory.laws.wasserstein_motion import LAW as WASSERSTEIN_MOTION
 
 LAWS: Mapping[str, Law] = MappingProxyType(
@@ -42,6 +46,10 @@ LAWS: Mapping[str, Law] = MappingProxyType(
             SECONDARY_PLATEAU_WIDTH,
             WASSERSTEIN_MOTION,
             DISCRETE_STEPS,
+            RELU_LINEAR_PLATEAU,
+            UNIMODAL_BIAS,
+            DIAGONAL_JUMPS,
+            LORA_TIMES,
         )
     }
 )

@@ -2,6 +2,10 @@
 
 from flowtheory.lower.blowup import LeadingBlowUp as LeadingBlowUp
 from flowtheory.lower.blowup import blow_up as blow_up
+from flowtheory.lower.certified import Enclosure as Enclosure
+from flowtheory.lower.certified import enclose as enclose
+from flowtheory.lower.certified import enclose_blow_up as enclose_blow_up
+from flowtheory.lower.certified import enclose_passage as enclose_passage
 from flowtheory.lower.event_exact import EarlyFlow as EarlyFlow
 from flowtheory.lower.event_exact import SmallScaleRun as SmallScaleRun
 from flowtheory.lower.event_exact import early_states as early_states
