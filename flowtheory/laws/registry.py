@@ -8,11 +8,22 @@ from types import MappingProxyType
 from flowtheory.errors import unknown_name
 from flowtheory.laws.alignment_time import LAW as ALIGNMENT_TIME
 from flowtheory.laws.deep_linear_time import LAW as DEEP_LINEAR_TIME
+from flowtheory.laws.hessian_at_saddles import LAW as HESSIAN_AT_SADDLES
 from flowtheory.laws.leading_flow_error import LAW as LEADING_FLOW_ERROR
+from flowtheory.laws.mode_times import LAW as MODE_TIMES
 from flowtheory.laws.record import Law
 
 LAWS: Mapping[str, Law] = MappingProxyType(
-    {law.name: law for law in (ALIGNMENT_TIME, LEADING_FLOW_ERROR, DEEP_LINEAR_TIME)}
+    {
+        law.name: law
+        for law in (
+            ALIGNMENT_TIME,
+            LEADING_FLOW_ERROR,
+            DEEP_LINEAR_TIME,
+            HESSIAN_AT_SADDLES,
+            MODE_TIMES,
+        )
+    }
 )
 
 
