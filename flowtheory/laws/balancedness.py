@@ -134,7 +134,7 @@ def rates(settings: Settings) -> Iterator[Evidence]:
         flow = GradientFlow(matrix_factorization(depth), "half_square", y=moment)
         for _ in range(settings.effort.pick(2, 6, 20)):
             sizes = (MODES, *[HIDDEN] * (depth - 1), MODES)
-            gains = np.sort(10.0 ** rng.uniform(-2, 0.2, MODES))[::-1]
+            gains = np.sort(10.0 ** (rng.uniform(-4, 0.3, MODES) / depth))[::-1]
             layers = random_frames(sizes, rng).layers(tuple(gains))
             yield from _rates(flow, moment, layers, settings.seed)
         settings.progress("rates of singular values", done + 1, len(depths))

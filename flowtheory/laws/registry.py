@@ -9,10 +9,12 @@ from flowtheory.errors import unknown_name
 from flowtheory.laws.alignment_time import LAW as ALIGNMENT_TIME
 from flowtheory.laws.balancedness import LAW as BALANCEDNESS
 from flowtheory.laws.deep_linear_time import LAW as DEEP_LINEAR_TIME
+from flowtheory.laws.deflate_and_restart import LAW as DEFLATE_AND_RESTART
 from flowtheory.laws.hessian_at_saddles import LAW as HESSIAN_AT_SADDLES
 from flowtheory.laws.leading_flow_error import LAW as LEADING_FLOW_ERROR
 from flowtheory.laws.mode_times import LAW as MODE_TIMES
 from flowtheory.laws.record import Law
+from flowtheory.laws.swing_by import LAW as SWING_BY
 from flowtheory.laws.unbalanced_linear import LAW as UNBALANCED_LINEAR
 
 LAWS: Mapping[str, Law] = MappingProxyType(
@@ -26,6 +28,8 @@ LAWS: Mapping[str, Law] = MappingProxyType(
             MODE_TIMES,
             BALANCEDNESS,
             UNBALANCED_LINEAR,
+            DEFLATE_AND_RESTART,
+            SWING_BY,
         )
     }
 )

@@ -3,8 +3,9 @@ r"""Unbalanced linear layers: closed forms for two of them, one integral for any
 $f = a\,w\cdot x$ on whitened inputs, $\delta = a^2 - |w|^2$ conserved, $\mu = a|w|$ and $\varphi$
 the cosine of $w$ with the target, of length $s$:
 $\dot\mu = \sqrt{\delta^2 + 4\mu^2}\,(\varphi s - \mu)$ and
-$\dot\varphi = (a/|w|)\,s\,(1 - \varphi^2)$. Aligned, $y = e^{\mathrm{arcsinh}(2\mu/|\delta|)}$ obeys a
-Riccati equation. $L$ gains $x_l$ reach $P = \prod_l\sqrt{x_l^2 + \tau}$ after
+$\dot\varphi = (a/|w|)\,s\,(1 - \varphi^2)$. Aligned,
+$y = e^{\mathrm{arcsinh}(2\mu/|\delta|)}$ obeys a Riccati equation. $L$ gains $x_l$ reach
+$P = \prod_l\sqrt{x_l^2 + \tau}$ after
 $t = \frac12\int d\tau/(P(s - P))$, whatever their imbalance.
 """
 
@@ -78,25 +79,33 @@ def derive() -> Derivation:
 def aligned(settings: Settings) -> Iterator[Evidence]:
     """Two scalar layers from unequal gains, until the product is half the target."""
     rng = np.random.default_rng(settings.seed)
-    smallest = settings.effort.pick(-8, -12, -30)
-    repeats = settings.effort.pick(12, 40, 200)
-    for done in range(repeats):
+    least = settings.effort.pick(-8, -12, -30)
+    scales = np.geomspace(10.0**least, 1e-2, settings.effort.pick(4, 7, 16))
+    centres = settings.effort.pick((-4, -2, 0), (-8, -4, -2, 0), (-16, -8, -4, -2, -1, 0))
+    for done, centre in enumerate(centres):
         strength = float(rng.uniform(0.5, 2.0))
-        start, gap = 10.0 ** rng.uniform(smallest, -2), 10.0 ** rng.uniform(smallest, 0.3)
-        sign = 1 if done % 2 else -1
-        large = np.sqrt((gap + np.hypot(gap, 2 * start)) / 2)
-        pair = (large, start / large)[::sign]
+        gap = 10.0 ** (centre + rng.uniform(-0.3, 0.3)) * (-1) ** done
         flow = GradientFlow(deep_linear(2, output="scalar"), "half_square", x=[[1.0]], y=[strength])
-        params = {"W": np.array([[pair[1]]]), "v": np.array([pair[0]])}
-        run = flow.solve(
-            params, until=loss_below(strength**2 / 8), save="norms", rtol=1e-11, skip=False
-        )
-        yield Evidence(
-            "aligned", "upstream, a > |w|" if sign > 0 else "downstream, a < |w|",
-            {"s": strength, "mu_0": start, "mu_f": strength / 2, "delta": sign * gap},
-            run.t_end, error=float(run.error_estimate), seed=settings.seed,
-        )  # fmt: skip
-        settings.progress("two unbalanced layers", done + 1, repeats)
+        for scale in scales:
+            yield _aligned(flow, strength, float(scale), float(gap), settings.seed)
+        settings.progress("two unbalanced layers", done + 1, len(centres))
+
+
+def _aligned(flow: GradientFlow, strength: float, start: float, gap: float, seed: int) -> Evidence:
+    large = np.sqrt((abs(gap) + np.hypot(gap, 2 * start)) / 2)
+    a, w = (large, start / large) if gap > 0 else (start / large, large)
+    params = {"W": np.array([[w]]), "v": np.array([a])}
+    run = flow.solve(
+        params, until=loss_below(strength**2 / 8), save="norms", rtol=1e-11, skip=False
+    )
+    return Evidence(
+        "aligned",
+        f"delta = {gap:.2g}",
+        {"s": strength, "mu_0": start, "mu_f": strength / 2, "delta": gap},
+        run.t_end,
+        error=float(run.error_estimate),
+        seed=seed,
+    )
 
 
 def directions(settings: Settings) -> Iterator[Evidence]:
@@ -120,14 +129,14 @@ def directions(settings: Settings) -> Iterator[Evidence]:
 
 
 def chains(settings: Settings) -> Iterator[Evidence]:
-    """Chains of unequal gains, until the product is nine tenths of the target."""
+    """Chains of unequal gains at several scales, until the product is nine tenths of the target."""
     depths = settings.effort.pick((3,), (3, 4), (2, 3, 4, 5))
+    least, count = settings.effort.pick((-3, 6), (-4, 8), (-6, 14))
     rng = np.random.default_rng([settings.seed, 2])
     for done, depth in enumerate(depths):
-        for _ in range(settings.effort.pick(6, 12, 40)):
-            strength = float(rng.uniform(0.5, 2.0))
-            gains = 10.0 ** rng.uniform(settings.effort.pick(-2, -3, -5), -0.3, depth)
-            yield _chain(depth, strength, gains, settings.seed)
+        strength, gains = float(rng.uniform(0.5, 2.0)), 10.0 ** rng.uniform(-1, 0, depth)
+        for scale in np.geomspace(10.0**least, 0.5, count):
+            yield _chain(depth, strength, scale * gains, settings.seed)
         settings.progress("chains of unequal gains", done + 1, len(depths))
 
 
@@ -158,7 +167,7 @@ def _chain(depth: int, strength: float, gains: np.ndarray, seed: int) -> Evidenc
 
 
 def passage(integrand: sp.Expr, gains: Sequence[float], strength: float, end: float) -> float:
-    r"""$\int_0^{\tau_f}$ `integrand` $d\tau$ with $P^2 = \prod_l(x_l^2 + \tau)$, $P(\tau_f)$ = `end`.
+    r"""$\int$ `integrand` $d\tau$ until $P$ = `end`, where $P^2 = \prod_l(x_l^2 + \tau)$.
 
     In $v = \ln P$, $d\tau = 2\,dv/\sum_l(x_l^2 + \tau)^{-1}$, in which small gains are no peak.
     """

@@ -1,0 +1,255 @@
+r"""Swing-by: the off-diagonal entries of $UU^T$ rise with the first mode and fall after it.
+
+$f(x) = UU^Tx$ is to be the identity on inputs with the covariance $\mathrm{diag}(a_1 > a_2)$. At
+small scale $w_{ij} = (UU^T)_{ij}$ grows at $2(a_i + a_j)$; once $w_{11} = 1$, $w_{12}$ decays at
+$a_1 - a_2$ while $w_{22}$ goes on at $4a_2$. So $|w_{12}|$ has a maximum, of the power
+$1 - a_2/a_1$ of the scale, and the loss off the training distribution is not monotone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import sympy as sp
+from jaxtyping import Float
+
+from flowtheory.clock import Clock
+from flowtheory.engine.gradient_flow import GradientFlow
+from flowtheory.flow.settings import Settings as Method
+from flowtheory.judge import Equality, Evidence, Slope
+from flowtheory.laws.claim import Claim, axis
+from flowtheory.laws.record import Experiment, Law, Settings, Statement, SymbolInfo
+from flowtheory.symbolic import Derivation, Line, custom, effective_flow
+from flowtheory.symbolic.index import index, size, sum_over, tensor
+from flowtheory.symbolic.network import Network
+
+a_1, a_2, t, eps = sp.symbols("a_1 a_2 t eps", positive=True)
+a_i, a_j = sp.symbols("a_i a_j", positive=True)
+early, late, peak, second = sp.symbols("lambda_early lambda_late w_max lambda_22", real=True)
+
+EARLY = 2 * (a_i + a_j)
+LATE = -(a_1 - a_2)
+SECOND = 4 * a_2
+POWER = 1 - a_2 / a_1
+
+MODES, WIDTH = 2, 3
+
+
+def product(params: Mapping[str, Any], x: Any) -> Any:
+    """f = U U^T x, with one tolerance for each row of U: a dormant row keeps its accuracy."""
+    return x @ params["U"] @ params["U"].T
+
+
+def tied() -> Network:
+    """The same network in index notation."""
+    i, j, p, q, n, h, D = (*map(index, "ijpq"), *map(size, "nhD"))
+    U, x = tensor("U", D, h), tensor("x", n, D)[i, p]
+    inner = sum_over(U[p, j] * x, (p, D))
+    output = sum_over(U[q, j] * inner, (j, h))
+    return custom(output, [U[q, j]], name="U U^T", inputs=x, axes=((i, n), (q, D)))
+
+
+def matrix_rate() -> sp.Matrix:
+    r"""$\dot W = -(KW + WK)$, $K = (W - 1)A + A(W - 1)$, for two modes."""
+    w = sp.Matrix(2, 2, sp.symbols("w_11 w_12 w_12 w_22"))
+    A, rest = sp.diag(a_1, a_2), w - sp.eye(2)
+    K = rest * A + A * rest
+    return -(K * w + w * K)
+
+
+def derive() -> Derivation:
+    """The leading flow of the engine; the rates from the flow of the product."""
+    flow = effective_flow(tied(), "half_square")
+    w_11, w_12, w_22 = sp.symbols("w_11 w_12 w_22")
+    rate = matrix_rate()
+    small = {s: sp.Symbol("delta") * s for s in (w_11, w_12, w_22)}
+    linear = rate.subs(small, simultaneous=True).diff(sp.Symbol("delta")).subs("delta", 0)
+    after = rate[0, 1].subs(w_11, 1).diff(w_12).subs({w_12: 0, w_22: 0})
+    return Derivation(
+        "Swing-by of a symmetric factorization",
+        (
+            Line("network", sp.Eq(sp.Symbol("f"), flow.network.output), "both layers are U"),
+            Line("degree", sp.Eq(sp.Symbol("k"), flow.degree), "growth is exponential"),
+            Line("leading part", sp.Eq(sp.Symbol("H"), flow.potential), "y = x"),
+            Line("early, first mode", sp.Eq(sp.Symbol("w_11'"), sp.factor(linear[0, 0])), ""),
+            Line("early, off the diagonal", sp.Eq(sp.Symbol("w_12'"), sp.factor(linear[0, 1])), ""),
+            Line("then", sp.Eq(late, sp.expand(after)), "w_11 = 1, w_12 and w_22 small"),
+            Line("maximum", sp.Eq(sp.Symbol("nu"), POWER), "w_12 is eps^nu when w_11 saturates"),
+        ),
+    )
+
+
+def fields(settings: Settings) -> Iterator[Evidence]:
+    """Rates of the entries at small random U in five dimensions, by the field of the full loss."""
+    rng = np.random.default_rng(settings.seed)
+    strengths = rng.uniform(0.3, 2.0, 5)
+    flow = _flow(strengths)
+    for _ in range(settings.effort.pick(2, 6, 30)):
+        U = 1e-6 * rng.standard_normal((5, 4))
+        change = flow.vector_field({"U": U})["U"] @ U.T
+        rates = (change + change.T) / (U @ U.T)
+        for i in range(5):
+            for j in range(i + 1):
+                where = "diagonal" if i == j else "off the diagonal"
+                given = {"a_i": float(strengths[i]), "a_j": float(strengths[j])}
+                yield Evidence("fields", where, given, float(rates[i, j]), seed=settings.seed)
+
+
+def _flow(strengths: Float[np.ndarray, " D"]) -> GradientFlow:
+    """Inputs with the second moments `strengths`, as one sample each, to be reproduced."""
+    x = np.diag(np.sqrt(strengths))
+    return GradientFlow(product, "half_square", x=x, y=x)
+
+
+def runs(settings: Settings) -> Iterator[Evidence]:
+    """Two modes from random starts: before, while and after the first is learnt."""
+    rng = np.random.default_rng([settings.seed, 1])
+    scales = 10.0 ** -np.linspace(
+        6, settings.effort.pick(12, 14, 20), settings.effort.pick(4, 6, 8)
+    )
+    repeats = settings.effort.pick(2, 5, 20)
+    for done in range(repeats):
+        first = float(rng.uniform(0.7, 2.0))
+        strengths = np.array([first, first * float(rng.uniform(0.45, 0.65))])
+        flow, direction = _flow(strengths), rng.standard_normal((MODES, WIDTH))
+        for k, scale in enumerate(scales):
+            seed = 1000 * settings.seed + 10 * done
+            yield from _run(flow, strengths, scale * direction, float(scale), seed, k)
+        settings.progress("swing-by", done + 1, repeats)
+
+
+def _run(
+    flow: GradientFlow,
+    strengths: Float[np.ndarray, " D"],
+    start: Float[np.ndarray, "D h"],
+    scale: float,
+    seed: int,
+    number: int,
+) -> Iterator[Evidence]:
+    """The rows of one run: |w_12| early and late, w_22 late, and the largest |w_12|."""
+    # When each mode would reach 1, growing as it begins.
+    one, two = -np.log(np.sum(start**2, axis=1)) / (4 * strengths)
+    spread = 2 / strengths[0]
+    parts = {
+        "early": one * np.linspace(0.1, 0.6, 6),
+        "maximum": np.linspace(one - spread, one + spread, 161),
+        # Both 1 - w_11 and w_22 are below 1e-4 there.
+        "late": one + (two - one) * np.linspace(0.3, 0.5, 6),
+    }
+    times = np.concatenate(list(parts.values()))
+    run = flow.solve(
+        {"U": start},
+        t_end=float(times.max()),
+        times=np.unique(times),
+        save="parameters",
+        rtol=1e-12,
+        settings=Method(method="dopri8"),
+    )
+    at = np.searchsorted(run.times, times * (1 - 1e-14))
+    U = run.observables["U"][at]
+    off, small = np.abs(np.sum(U[:, 0] * U[:, 1], axis=1)), np.sum(U[:, 1] ** 2, axis=1)
+    given = {"a_1": float(strengths[0]), "a_2": float(strengths[1]), "eps": scale}
+    given |= {"a_i": given["a_1"], "a_j": given["a_2"]}
+    for rows, values, family in (
+        (slice(0, 6), off, "w_12, early"),
+        (slice(-6, None), off, "w_12, late"),
+        (slice(-6, None), small, "w_22, late"),
+    ):
+        for time, value in zip(times[rows], values[rows], strict=True):
+            yield Evidence("runs", family, {**given, "t": float(time)}, float(value),
+                           seed=seed + number)  # fmt: skip
+    yield Evidence("runs", "largest w_12", given, float(off[6:-6].max()), seed=seed)
+
+
+SOURCE = "flowtheory, docs/laws/swing-by"
+
+LAW = Law(
+    name="swing-by",
+    title="swing-by of a symmetric factorization",
+    statements=(
+        Statement("early", "derived", sp.Eq(early, EARLY), SOURCE, "w_ij small; 4 a_i for i = j"),
+        Statement("late", "derived", sp.Eq(late, LATE), SOURCE, "w_12 once w_11 = 1, w_22 small"),
+        Statement("second mode", "derived", sp.Eq(second, SECOND), SOURCE, "w_22, all the while"),
+    ),
+    symbols=(
+        SymbolInfo(early, "rate of w_ij at the start", "1/time"),
+        SymbolInfo(late, "rate of w_12 between the modes", "1/time"),
+        SymbolInfo(second, "rate of w_22 until it is learnt", "1/time"),
+        SymbolInfo(a_i, "second moment of the input i", "1/time"),
+        SymbolInfo(a_j, "second moment of the input j", "1/time"),
+        SymbolInfo(a_1, "the larger of the second moments", "1/time"),
+        SymbolInfo(a_2, "the smaller of the second moments", "1/time"),
+    ),
+    assumptions=(),
+    clock=Clock("sum", 1.0),
+    experiments=(
+        Experiment("fields", "rates at small random parameters", fields),
+        Experiment("runs", "two modes from random starts", runs),
+    ),
+    controls=(),
+    claims=(
+        Claim(
+            "w_ij' = 2 (a_i + a_j) w_ij", "fields", Equality(1e-6), EARLY,
+            {
+                "half of it": EARLY / 2,
+                "the geometric mean": 4 * sp.sqrt(a_i * a_j),
+                "the difference": 2 * sp.Abs(a_i - a_j),
+            },
+            axis="a_i",
+        ),
+        Claim(
+            "early, w_12 grows at 2 (a_1 + a_2)", "runs",
+            Slope(axis(EARLY * t), tolerance=1e-3, log=True), sp.exp(EARLY * t),
+            {
+                "half of it": sp.exp(EARLY * t / 2),
+                "with the first mode": sp.exp(4 * a_1 * t),
+                "with the second mode": sp.exp(4 * a_2 * t),
+            },
+            families=("w_12, early",), axis="t",
+        ),
+        Claim(
+            "after the first mode w_12 decays at a_1 - a_2", "runs",
+            Slope(axis(-LATE * t), tolerance=1e-3, log=True), sp.exp(LATE * t),
+            {
+                "it rises as fast": sp.exp(-LATE * t),
+                "twice as fast": sp.exp(2 * LATE * t),
+                "at the sum": sp.exp(-(a_1 + a_2) * t),
+                "it stays": sp.Integer(1),
+            },
+            families=("w_12, late",), axis="t",
+        ),
+        Claim(
+            "w_22 goes on at 4 a_2", "runs",
+            Slope(axis(SECOND * t), tolerance=1e-3, log=True), sp.exp(SECOND * t),
+            {
+                "half of it": sp.exp(SECOND * t / 2),
+                "slowed by the first mode": sp.exp((SECOND - a_1 + a_2) * t),
+            },
+            families=("w_22, late",), axis="t",
+        ),
+        Claim(
+            "the largest w_12 is of order eps^(1 - a_2/a_1)", "runs",
+            Slope(axis(POWER * sp.log(eps)), tolerance=2e-3, log=True), eps**POWER,
+            {
+                "of the order of the scale": eps,
+                "of the order of its square": eps**2,
+                "twice the power": eps ** (2 * POWER),
+                "independent of the scale": sp.Integer(1),
+            },
+            families=("largest w_12",), axis="eps",
+        ),
+    ),
+    not_shown=(
+        "moments that nearly agree: the two stages then overlap",
+        "more than two modes in a run, and the loss off the training distribution itself",
+        "other networks than the symmetric product",
+    ),
+    references=(
+        "Y. Yang et al. Swing-by dynamics in concept learning and compositional generalization. "
+        "2024. arXiv:2410.08309.",
+    ),
+    docs="docs/laws/swing-by.md",
+    derive=derive,
+)  # fmt: skip
