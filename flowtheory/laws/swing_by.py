@@ -106,9 +106,8 @@ def _flow(strengths: Float[np.ndarray, " D"]) -> GradientFlow:
 def runs(settings: Settings) -> Iterator[Evidence]:
     """Two modes from random starts: before, while and after the first is learnt."""
     rng = np.random.default_rng([settings.seed, 1])
-    scales = 10.0 ** -np.linspace(
-        6, settings.effort.pick(12, 14, 20), settings.effort.pick(4, 6, 8)
-    )
+    smallest, count = settings.effort.pick((18, 4), (20, 6), (24, 8))
+    scales = 10.0 ** -np.linspace(12, smallest, count)
     repeats = settings.effort.pick(2, 5, 20)
     for done in range(repeats):
         first = float(rng.uniform(0.7, 2.0))
