@@ -6,7 +6,8 @@ import sympy as sp
 from scipy.integrate import solve_ivp
 
 from flowtheory.engine.gradient_flow import GradientFlow
-from flowtheory.laws.swing_by import _flow, a_1, a_2, matrix_rate, tied
+from flowtheory.laws.swing_by import PEAK, _flow, a_1, a_2, c_11, c_12, matrix_rate, tied
+from flowtheory.laws.swing_by import eps as scale
 
 
 def field(_, flat, moments):
@@ -49,3 +50,20 @@ def test_the_matrix_equation_is_the_flow_of_the_network():
     np.testing.assert_allclose(
         symbolic.vector_field({"U": U})["U"], ours.vector_field({"U": U})["U"], rtol=1e-12
     )
+
+
+def test_the_largest_entry_by_another_integrator():
+    eps, moments = 1e-10, (2.0, 1.0)
+    start = np.random.default_rng(2).standard_normal((2, 3))
+    one = -np.log(eps**2 * np.sum(start[0] ** 2)) / 8
+    times = np.linspace(one - 0.5, one + 0.5, 2001)
+    run = solve_ivp(
+        field, (0, times[-1]), eps * start.ravel(), args=(moments,), t_eval=times,
+        method="DOP853", rtol=1e-12, atol=1e-22,
+    )  # fmt: skip
+    U = run.y.T.reshape(-1, 2, 3)
+    largest = np.abs(np.sum(U[:, 0] * U[:, 1], axis=1)).max()
+    squares = start @ start.T
+    at = dict(zip((a_1, a_2, c_11, c_12, scale),
+                  (*moments, squares[0, 0], abs(squares[0, 1]), eps), strict=True))  # fmt: skip
+    assert float(PEAK.subs(at)) == pytest.approx(largest, rel=1e-6)
