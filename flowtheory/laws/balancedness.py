@@ -29,6 +29,7 @@ from flowtheory.precision import float64
 from flowtheory.symbolic import (
     Derivation,
     Line,
+    closed_laws,
     effective_flow,
     find_loss,
     fully_connected,
@@ -77,7 +78,10 @@ def derive() -> Derivation:
     """The invariants of the engine, the rate of the singular values, the identity for tanh."""
     flow = effective_flow(matrix_factorization(3), "half_square")
     identity = imbalance_identity(fully_connected(TANH_LAYERS, ANY_ACTIVATION), 1)
-    laws = [Line(f"invariant {i}", law.quantity, str(law)) for i, law in enumerate(flow.laws, 1)]
+    laws = [
+        Line(f"invariant {i}", law.quantity, str(law))
+        for i, law in enumerate(closed_laws(flow.network), 1)
+    ]
     return Derivation(
         "Balancedness and low rank of deep matrix factorization",
         (

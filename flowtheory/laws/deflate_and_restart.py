@@ -9,6 +9,7 @@ $T_2 - T_1 = T_2^*\varepsilon^{-(L-2)} + O(1)$.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 
@@ -94,15 +95,16 @@ def second_time(
     """
     flow = leading(len(start))
     rest = moment - _top(moment)
-    times = []
+    first, times = math.nan, []
     for gain in GAINS:
         run = flow(start, {"y": moment}, gain=gain, rtol=1e-13)
+        first = float(run.blow_up_time.estimate)
         left = deflate({name: np.asarray(value) for name, value in run.params().items()})
         times.append(flow(left, {"y": rest}).blow_up_time.estimate)
     a, b, c = times
     bend = (c - b) - (b - a)
     limit = c - (c - b) ** 2 / bend if bend != 0 else c
-    return float(run.blow_up_time.estimate), float(limit)
+    return first, float(limit)
 
 
 def plateaus(settings: Settings) -> Iterator[Evidence]:
@@ -111,7 +113,7 @@ def plateaus(settings: Settings) -> Iterator[Evidence]:
     repeats = settings.effort.pick(2, 4, 3)
     rng = np.random.default_rng(settings.seed)
     for depth, powers in cases.items():
-        scales = np.logspace(*powers, settings.effort.pick(5, 6, 7))
+        scales = np.logspace(powers[0], powers[1], settings.effort.pick(5, 6, 7))
         for done in range(repeats):
             top = float(rng.uniform(1.5, 2.5))
             strengths = (top, top * float(rng.uniform(0.52, 0.6)))

@@ -11,10 +11,11 @@ $t = \frac12\int d\tau/(P(s - P))$, whatever their imbalance.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 import sympy as sp
+from jaxtyping import Float
 from scipy.integrate import quad
 
 from flowtheory.clock import Clock
@@ -24,7 +25,14 @@ from flowtheory.judge import Equality, Evidence
 from flowtheory.laws.claim import Claim
 from flowtheory.laws.record import Experiment, Law, Settings, Statement, SymbolInfo
 from flowtheory.lower import numeric
-from flowtheory.symbolic import Derivation, Line, aligned_layers, deep_linear, effective_flow
+from flowtheory.symbolic import (
+    Derivation,
+    Line,
+    aligned_layers,
+    closed_laws,
+    deep_linear,
+    effective_flow,
+)
 
 s, mu, mu_0, mu_f, T = sp.symbols("s mu mu_0 mu_f T", positive=True)
 delta, phi = sp.symbols("delta phi", real=True)
@@ -64,7 +72,10 @@ def derive() -> Derivation:
         "Unbalanced linear layers",
         (
             Line("network", sp.Eq(sp.Symbol("f"), flow.network.output), "two layers"),
-            *(Line(f"invariant {i}", law.quantity, str(law)) for i, law in enumerate(flow.laws, 1)),
+            *(
+                Line(f"invariant {i}", law.quantity, str(law))
+                for i, law in enumerate(closed_laws(flow.network), 1)
+            ),
             Line("size", sp.Eq(rate_mu, RATE_MU), "mu = a |w|, delta = a^2 - |w|^2"),
             Line("direction", sp.Eq(rate_phi, RATE_PHI), "phi the cosine with the target"),
             Line("aligned", sp.Eq(T, RICCATI), "phi = 1, from mu_0 to mu_f"),
@@ -166,13 +177,15 @@ def _chain(depth: int, strength: float, gains: np.ndarray, seed: int) -> Evidenc
     )
 
 
-def passage(integrand: sp.Expr, gains: Sequence[float], strength: float, end: float) -> float:
+def passage(
+    integrand: sp.Expr, gains: Float[np.ndarray, " L"], strength: float, end: float
+) -> float:
     r"""$\int$ `integrand` $d\tau$ until $P$ = `end`, where $P^2 = \prod_l(x_l^2 + \tau)$.
 
     In $v = \ln P$, $d\tau = 2\,dv/\sum_l(x_l^2 + \tau)^{-1}$, in which small gains are no peak.
     """
     rate = numeric(integrand, [P, s])
-    squares = np.asarray(gains, dtype=np.float64) ** 2
+    squares = gains**2
 
     def clock(product: float) -> float:
         """The clock at a product, by Newton's method on ln P."""

@@ -48,7 +48,7 @@ def test_two_layers_by_another_integrator(sign):
     a, w = (0.9, 0.02)[::sign]
     closed = float(TIME(1.3, a**2 - w**2, a * w, 1.0))
     assert closed == pytest.approx(integrated([w, a], 1.3, 1.0), rel=1e-10)
-    assert closed == pytest.approx(passage(TIME_INTEGRAL, [w, a], 1.3, 1.0), rel=1e-11)
+    assert closed == pytest.approx(passage(TIME_INTEGRAL, np.array([w, a]), 1.3, 1.0), rel=1e-11)
 
 
 def test_without_imbalance_it_is_the_logistic_time():
@@ -61,7 +61,7 @@ def test_without_imbalance_it_is_the_logistic_time():
 
 def test_chains_by_another_integrator():
     """Claim C13, gains (0.05, 0.3, 0.01)."""
-    gains = [0.05, 0.3, 0.01]
+    gains = np.array([0.05, 0.3, 0.01])
     found = passage(TIME_INTEGRAL, gains, 1.3, 1.17)
     assert found == pytest.approx(integrated(gains, 1.3, 1.17), rel=1e-10)
 
@@ -71,11 +71,13 @@ def test_equal_gains_take_the_time_with_2f1(depth):
     start = 0.01
     values = {chain.L: depth, chain.s: 1.3, chain.w_0: start, chain.w_f: 1.17 ** (1 / depth)}
     closed = float(numeric(chain.TIME, list(values))(*values.values()))
-    assert passage(TIME_INTEGRAL, [start] * depth, 1.3, 1.17) == pytest.approx(closed, rel=1e-10)
+    assert passage(TIME_INTEGRAL, np.full(depth, start), 1.3, 1.17) == pytest.approx(
+        closed, rel=1e-10
+    )
 
 
 def test_the_leading_part_is_carlsons_integral():
     """Without saturation, to infinity: R_F of the squares over s."""
-    gains = [0.05, 0.3, 0.01]
+    gains = np.array([0.05, 0.3, 0.01])
     whole = float(mpmath.elliprf(*(x**2 for x in gains))) / 1.3
     assert passage(LEADING_INTEGRAL, gains, 1.3, 1e24) == pytest.approx(whole, rel=1e-7)
