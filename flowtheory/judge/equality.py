@@ -38,6 +38,8 @@ class Equality:
         )
         worst, cases, verdict = 0.0, 0, Verdict.AGREES
         for row in rows:
+            if not math.isfinite(row.predicted):
+                continue
             allowed = self.tolerance * abs(row.predicted) + self.absolute
             if not math.isfinite(row.measured):
                 if row.cut > row.predicted + allowed:

@@ -70,8 +70,8 @@ def derive() -> Derivation:
     """The leading flow of the engine; the rates from the flow of the product."""
     flow = effective_flow(tied(), "half_square")
     w_11, w_12, w_22 = sp.symbols("w_11 w_12 w_22")
-    rate = matrix_rate()
-    small = {s: sp.Symbol("delta") * s for s in (w_11, w_12, w_22)}
+    rate: Any = matrix_rate()
+    small: Any = {s: sp.Symbol("delta") * s for s in (w_11, w_12, w_22)}
     linear = rate.subs(small, simultaneous=True).diff(sp.Symbol("delta")).subs("delta", 0)
     # Both rates are linear in w_12 and free of w_22 to this order.
     path = sp.apart(sp.cancel(rate[0, 1] / (w_12 * rate[0, 0])).subs({w_12: 0, w_22: 0}), w_11)

@@ -79,6 +79,10 @@ class TestEquality:
         assert Equality(0.0, 1e-9).judge("e", [row(1e-10, 0.0)]).verdict is Verdict.AGREES
         assert Equality(0.0, 1e-9).judge("e", [row(1e-8, 0.0)]).verdict is Verdict.DISAGREES
 
+    def test_a_row_without_a_prediction_says_nothing(self):
+        rows = [row(1.0, math.nan), row(math.nan, math.nan, cut=3.0)]
+        assert Equality(0.1).judge("e", rows).verdict is Verdict.INCONCLUSIVE
+
     def test_a_row_observed_beyond_its_prediction_refutes(self):
         assert Equality(0.1).judge("e", [row(math.nan, cut=2.0)]).verdict is Verdict.DISAGREES
         assert Equality(0.1).judge("e", [row(math.nan, cut=0.5)]).verdict is Verdict.INCONCLUSIVE
