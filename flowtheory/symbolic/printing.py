@@ -65,7 +65,9 @@ class _PaperOrder:
 
     def _as_ordered_terms(self, expr: Add, order: str | None = None) -> list[Expr]:
         def key(term: Expr) -> tuple[bool, Expr, bool]:
-            return term.has(BIG_O), term.as_coeff_exponent(SCALE)[1], _negative(term)
+            power = term.as_coeff_exponent(SCALE)[1]
+            # Symbolic powers have no order.
+            return term.has(BIG_O), power if power.is_number else S.Zero, _negative(term)
 
         return sorted(expr.as_ordered_terms(), key=key)
 
@@ -112,6 +114,8 @@ class _Tex(_PaperOrder, LatexPrinter):
 
     def _print_Symbol(self, expr: Symbol, style: str = "plain") -> str:
         r"""A prime follows the letter: kappa'_1 is $\kappa'_1$, in braces to bear an exponent."""
+        if expr.name == "eps":  # the name under which evidence keeps the scale
+            return super()._print_Symbol(Symbol("epsilon"), style)
         letter, prime, rest = expr.name.partition("'")
         if not prime or not letter:
             return super()._print_Symbol(expr, style)
@@ -153,6 +157,8 @@ class _OneLine(_PaperOrder, StrPrinter):
         return f"({text})"
 
     def _print_Symbol(self, expr: Symbol) -> str:
+        if expr.name == "eps":
+            return str(pretty_symbol("epsilon"))
         letter, prime, rest = expr.name.partition("'")
         bare, whole = str(pretty_symbol(letter)), str(pretty_symbol(letter + rest))
         return bare + prime + whole[len(bare) :]
