@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from scipy.optimize import nnls
 
 from flowtheory.errors import DataError
 
@@ -63,6 +62,8 @@ def diagonal_jumps(x: Float[np.ndarray, "n D"], y: Float[np.ndarray, " n"]) -> D
             position.
     """
     x, y = _checked(x, y)
+
+    from scipy.optimize import nnls
 
     def minimizer(signs: Float[np.ndarray, " D"]) -> Float[np.ndarray, " D"]:
         on = np.flatnonzero(signs)

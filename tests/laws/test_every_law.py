@@ -68,12 +68,16 @@ def test_figures_have_captions(verification):
     assert all(caption for _, caption in figures.values())
 
 
-@pytest.mark.parametrize("name", sorted(LAWS))
-def test_evidence_is_reproducible(name):
-    settings = Settings(seed=1, effort=Effort.QUICK, data=digits())
-    part = replace(LAWS[name], experiments=LAWS[name].experiments[:1], claims=(), controls=())
-    first, again = (verify(part, settings).rows for _ in range(2))
-    assert [row.as_dict() for row in first] == [row.as_dict() for row in again]
+def test_evidence_is_reproducible(verification):
+    law = verification.law
+    part = replace(law, experiments=law.experiments[:1], claims=(), controls=())
+    again = verify(part, verification.settings).rows
+    for first, second in zip(verification.rows, again, strict=False):
+        expected = first.as_dict()
+        if not math.isfinite(second.predicted):  # the claims have filled it in
+            expected |= {"predicted": None, "ratio": None}
+        assert second.as_dict() == expected
+    assert again
 
 
 def test_evidence_that_rejects_no_wrong_claim_is_inconclusive():
