@@ -13,8 +13,6 @@ from flowtheory.laws.alignment_time.formulas import FOUR_POINTS, TWO_POINTS, B, 
 from flowtheory.lower import certified
 from flowtheory.lower.certified import enclose, enclose_blow_up, enclose_passage
 
-pytest.importorskip("flint")
-
 x, y = sp.symbols("x y", positive=True)
 
 
