@@ -83,9 +83,7 @@ class Drive:
         with float64():
             first = first_look(flow.functions, self.keys, params, flow.data, self.levels)
             speed, size, values, groups, self.kept = jax.tree.map(np.asarray, first)
-        self.coordinates, far = chosen(
-            task.settings.coordinates, flow, params, groups, ahead=before.signs is None
-        )
+        self.coordinates, far = chosen(task.settings.coordinates, flow, params, groups)
         self.why = f"smooth network; {far}" if far else "smooth network"
         self.pilot = Pilot(task.settings.method, eager=bool(far))
         dense = task.times is None

@@ -36,9 +36,6 @@ from flowtheory.precision import float64
 SPAN = 1e-6
 """Smallest neuron in units of the largest one, below which these coordinates are used."""
 
-FAINT = 1e-12
-"""Smallest neuron of a start below which they are used: about where they begin to cost less."""
-
 _FOLDS = 1.0  # e-folds a step, where events are looked for inside it
 
 
@@ -142,8 +139,6 @@ def chosen(
     flow: SmoothFlow,
     params: Params,
     sizes: Float[np.ndarray, " g"],
-    *,
-    ahead: bool = True,
 ) -> tuple[Coordinates, str]:
     """The coordinates of a run, and why if they are not plain.
 
@@ -152,14 +147,12 @@ def chosen(
         flow: the flow.
         params: its start.
         sizes: of the groups there.
-        ahead: whether the whole plateau lies ahead, not what the leading flow left of it.
 
     Raises:
         ParameterError: "neurons" for a network without homogeneous neurons.
     """
     live = sizes[sizes > 0]
-    least = max(FAINT if ahead else 0.0, SPAN * np.max(live, initial=0.0))
-    far = np.min(live, initial=np.inf) < least
+    far = np.min(live, initial=np.inf) < SPAN * np.max(live, initial=0.0)
     if wanted == "plain" or (wanted == "auto" and not far):
         return PLAIN, ""
     axes = homogeneous(flow, params)

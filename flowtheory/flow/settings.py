@@ -52,7 +52,7 @@ class Settings:
         time_limit: wall time in seconds after which a run of a smooth flow ends.
         coordinates: 'neurons' is log-norm and direction of each neuron (`polar`), 'plain' the
             weights themselves; 'auto' takes the first where the smallest neuron of the start is
-            below 1e-6 of the largest, or below 1e-12. For smooth networks.
+            below 1e-6 of the largest. For smooth networks.
     """
 
     rtol: float = 1e-10

@@ -104,7 +104,7 @@ def _bend(
     """How much the slope at an end differs from the mean one, at least; 0 if it may not at all."""
     if np.unique(x).size < 4:
         return 0.0
-    square = (x - (x.min() + x.max()) / 2) ** 2
+    square = (x - x.min()) ** 2
     fit = fit_slope(
         square,
         y,

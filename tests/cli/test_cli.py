@@ -59,7 +59,7 @@ def test_json_has_what_is_promised(quick):
     assert document["seed"] == 3
     assert document["verdict"] == "AGREES"
     assert {control["verdict"] for control in document["controls"]} == {"DISAGREES"}
-    columns = {"family", "n", "mu", "h", "eps", "seed", "predicted", "measured", "ratio"}
+    columns = {"family", "parameters", "counts", "seed", "predicted", "measured", "ratio"}
     assert all(columns <= set(row) for row in document["evidence"])
     assert all({"value", "interval", "predicted"} <= set(fit) for fit in document["fits"])
 

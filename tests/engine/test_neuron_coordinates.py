@@ -12,7 +12,7 @@ from engine.problems import data, start, tanh_flow
 import flowtheory as ft
 from flowtheory import Outcome
 from flowtheory.errors import ParameterError
-from flowtheory.flow.polar import FAINT, homogeneous
+from flowtheory.flow.polar import SPAN, homogeneous
 from flowtheory.flow.settings import Settings
 from flowtheory.judge.fit import fit_slope
 
@@ -127,6 +127,9 @@ def test_where_they_are_used() -> None:
         own.solve({"a": np.ones(3)}, 1.0, settings=NEURONS)
     with pytest.raises(ParameterError, match="coordinates"):
         Settings(coordinates="polar")  # type: ignore[arg-type]
-    for eps, used in ((0.1, False), (FAINT / 10, True)):
-        run = flow.solve(start(eps), 0.5, skip=False, estimate=False, save="norms")
+    for share, used in ((1.0, False), (SPAN / 10, True)):
+        params = start(0.1)
+        for tensor in params.values():
+            tensor[0] = share * tensor[0]
+        run = flow.solve(params, 0.5, skip=False, estimate=False, save="norms")
         assert (SAID in run.stages[0].method) is used
