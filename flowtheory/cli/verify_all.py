@@ -121,13 +121,11 @@ def _say(console: Console, name: str, result: dict[str, Any] | str) -> None:
 
 def _close(console: Console, atlas: dict[str, Any], kept: int, page: Path) -> None:
     """The counts, and where the atlas lies."""
-    verdicts = [law["verdict"] for law in atlas["laws"]]
-    counts = [f"{verdicts.count(v.value)} {v.value}" for v in Verdict if v.value in verdicts]
+    counts = [f"{count} {verdict}" for verdict, count in atlas["verdicts"].items()]
     if atlas["failed"]:
         counts.append(f"{len(atlas['failed'])} FAILED")
-    rejected = sum(law["rejected"] for law in atlas["laws"])
-    variants = sum(len(law["variants"]) for law in atlas["laws"])
-    console.print(", ".join(counts) + f"; {rejected} of {variants} wrong variants rejected")
+    told = f"{atlas['rejected']} of {atlas['variants']} wrong variants rejected"
+    console.print(", ".join(counts) + f"; {told}")
     if kept:
         console.print(f"{kept} laws taken over from before; --fresh runs them again")
     console.print(f"Atlas   {from_here(page)}", soft_wrap=True)

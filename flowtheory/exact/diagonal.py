@@ -61,9 +61,9 @@ def diagonal_jumps(x: Float[np.ndarray, "n D"], y: Float[np.ndarray, " n"]) -> D
         DataError: shapes that clash, numbers that are not finite, or data that are not in general
             position.
     """
-    x, y = _checked(x, y)
-
     from scipy.optimize import nnls
+
+    x, y = _checked(x, y)
 
     def minimizer(signs: Float[np.ndarray, " D"]) -> Float[np.ndarray, " D"]:
         on = np.flatnonzero(signs)

@@ -55,9 +55,9 @@ class Claim:
         values = evaluate(prediction, own)
         return [replace(row, predicted=float(v)) for row, v in zip(own, values, strict=True)]
 
-    def judge(self, rows: Sequence[Evidence]) -> Finding:
-        """The finding on the claim."""
-        return self.kind.judge(self.name, self.held_against(rows, self.prediction), self.detail)
+    def judge(self, held: Sequence[Evidence]) -> Finding:
+        """The finding on rows that hold its prediction."""
+        return self.kind.judge(self.name, held, self.detail)
 
     def controls(self, rows: Sequence[Evidence]) -> dict[str, Finding]:
         """The findings on its alternatives, by their full names."""

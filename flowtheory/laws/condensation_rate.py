@@ -15,7 +15,7 @@ import sympy as sp
 
 from flowtheory.clock import Clock
 from flowtheory.judge import Equality, Evidence, Slope
-from flowtheory.laws.claim import Claim, axis
+from flowtheory.laws.claim import Claim, axis, evaluate
 from flowtheory.laws.record import (
     Experiment,
     Law,
@@ -154,8 +154,9 @@ def _figure(rows: Sequence[Evidence]) -> Figure:
         share = np.array([row.measured / row["p"] ** 2 for row in own])
         look: dict[str, Any] = {"marker": marker, "linestyle": "", "markerfacecolor": "none"}
         axes.plot(left, share, color=colour, label=f"$L = {layers}$", markersize=3, **look)
-        ends = np.array([left.min(), left.max()])
-        axes.plot(ends, ends ** (2 / (layers - 2)), color=colour, linewidth=0.7)
+        order = np.argsort(left)
+        line = evaluate(misaligned(layers), own) / np.array([row["p"] ** 2 for row in own])
+        axes.plot(left[order], line[order], color=colour, linewidth=0.7)
     axes.set(xscale="log", yscale="log", xlabel=r"$(L-2)\,s\,(T^*-t)$")
     axes.set_ylabel(r"$(1 - |W_1\hat z|^2/|W_1|^2)\,/\,p^2$")
     decades(axes.xaxis)

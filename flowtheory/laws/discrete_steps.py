@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import sympy as sp
@@ -20,12 +19,10 @@ from flowtheory.engine.gradient_flow import GradientFlow, Params
 from flowtheory.flow.until import loss_below
 from flowtheory.judge import Evidence, Slope
 from flowtheory.laws.claim import Claim, axis
+from flowtheory.laws.linear_growth import growth, leading
 from flowtheory.laws.record import Experiment, Law, Settings, Statement, SymbolInfo
 from flowtheory.laws.samples import regression
-from flowtheory.lower.leading import vector_field
-from flowtheory.precision import float64
-from flowtheory.symbolic import Derivation, Line, effective_flow, fully_connected
-from flowtheory.symbolic.effective import EffectiveFlow
+from flowtheory.symbolic import Derivation, Line, fully_connected
 from flowtheory.symbolic.expand import SCALE
 from flowtheory.symbolic.network import Network
 from flowtheory.symbolic.plateau import RATE, exponential_plateau
@@ -96,12 +93,6 @@ DEEPER = (
 )
 
 
-@lru_cache(maxsize=8)
-def leading(network: Network) -> EffectiveFlow:
-    """The leading flow under the mean half square."""
-    return effective_flow(network, "half_mse")
-
-
 def derive() -> Derivation:
     """Both corrections."""
     flow = leading(TWO[0].network)
@@ -122,16 +113,6 @@ def derive() -> Derivation:
     )  # fmt: skip
 
 
-def growth_rate(flow: GradientFlow) -> float:
-    r"""$\lambda$: the largest growth rate of the derived linear flow."""
-    lowered = vector_field(leading(flow.network))  # type: ignore[arg-type]
-    given = lowered.prepare(**flow.data)
-    inputs = np.eye(flow.data["x"].shape[1])
-    with float64():
-        pushed = [lowered({"W": e[None], "v": np.zeros(1)}, given)["v"] for e in inputs]
-    return float(np.linalg.norm(pushed))
-
-
 def degree_two(settings: Settings) -> Iterator[Evidence]:
     """Steps over 98 decades of the scale."""
     cases = TWO[: settings.effort.pick(1, 2, 2)]
@@ -140,7 +121,7 @@ def degree_two(settings: Settings) -> Iterator[Evidence]:
     )
     for i, case in enumerate(cases):
         flow, unit = case.problem(settings.seed)
-        rate = growth_rate(flow)
+        rate = growth(flow).rate
         for number, size in enumerate(sizes):
             for decade in settings.effort.pick(
                 (2, 5, 20, 100), (2, 5, 10, 30, 100), (2, 5, 10, 30, 100, 200)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ def claim_figures(
     figures = {}
     for claim in claims:
         rows = claim.held_against(evidence, claim.prediction)
-        rows = [row for row in rows if row.measured == row.measured]
+        rows = [row for row in rows if not math.isnan(row.measured)]
         if claim.axis and rows:
             caption = f"{claim.name}. Lines or crosses: the prediction; nothing is fitted to it."
             name = re.sub(r"[^a-z0-9]+", "-", claim.name.lower()).strip("-")

@@ -8,8 +8,6 @@ $\lambda = |z|$. The time is a logarithm of the scale, and of the width where th
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 import sympy as sp
@@ -19,11 +17,10 @@ from flowtheory.engine.gradient_flow import GradientFlow, Params
 from flowtheory.flow.until import plateau_left
 from flowtheory.judge import Equality, Evidence, Slope
 from flowtheory.laws.claim import Claim, axis
+from flowtheory.laws.linear_growth import Growth, growth, leading
 from flowtheory.laws.record import Experiment, Law, Settings, Statement, SymbolInfo
 from flowtheory.laws.samples import regression
-from flowtheory.lower.leading import vector_field
-from flowtheory.symbolic import Derivation, Line, effective_flow, fully_connected
-from flowtheory.symbolic.effective import EffectiveFlow
+from flowtheory.symbolic import Derivation, Line, fully_connected
 from flowtheory.symbolic.expand import SCALE
 from flowtheory.symbolic.network import Network
 from flowtheory.symbolic.plateau import DROP, OVERLAP, RATE, exponential_plateau
@@ -47,12 +44,6 @@ LARGE, TINY = 0.1, 1e-6
 WIDEST = 100_000
 
 
-@lru_cache(maxsize=8)
-def leading(network: Network) -> EffectiveFlow:
-    """The leading flow under the mean half square."""
-    return effective_flow(network, "half_mse")
-
-
 def derive() -> Derivation:
     """Degree two, the rate, and the two logarithms."""
     flow = leading(NETWORKS[ONE])
@@ -69,27 +60,6 @@ def derive() -> Derivation:
             Line("width", sp.Eq(T, WIDE), "entries N(0, m^(-2 alpha)): P is m on average"),
         ),
     )
-
-
-class Growth(NamedTuple):
-    r"""The top of the moment: $\lambda$, and its directions among inputs and outputs."""
-
-    rate: float
-    inputs: np.ndarray
-    outputs: np.ndarray
-
-
-def growth(flow: GradientFlow) -> Growth:
-    """The growing direction of every neuron, from the moment that the derived flow takes."""
-    assert isinstance(flow.network, Network)
-    given = vector_field(leading(flow.network)).prepare(**flow.data)
-    (moment,) = (np.asarray(value) for value in given.values() if np.ndim(value))
-    share = len(flow.data["y"])
-    matrix = moment.reshape(-1, 1) if moment.ndim == 1 else moment
-    if matrix.shape[0] != flow.data["x"].shape[1]:
-        matrix = matrix.T
-    inputs, singular, outputs = np.linalg.svd(matrix / share, full_matrices=False)
-    return Growth(float(singular[0]), inputs[:, 0], outputs[0])
 
 
 def overlap(start: Params, at: Growth) -> float:

@@ -244,7 +244,7 @@ _ALONG = Slope(axis(PLATEAU), tolerance=1e-3)
 
 def _breaks(results: Mapping[str, ExperimentResult]) -> Finding:
     claim = Claim("1/g times the linear plateau", "asymmetric", _ALONG, PLATEAU)
-    return claim.judge(results["asymmetric"].rows)
+    return claim.judge(claim.held_against(results["asymmetric"].rows, PLATEAU))
 
 
 _LINEAR_PLATEAU = sp.log(1 / scale) / z

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 import time
 from collections.abc import Mapping
@@ -118,12 +119,12 @@ def _judged(law: Law, name: str, result: ExperimentResult) -> ExperimentResult:
     for claim in law.claims:
         if claim.experiment != name:
             continue
-        findings.append(claim.judge(rows))
-        held = iter(claim.held_against(rows, claim.prediction))
-        filled = [next(held) if claim.covers(row) else row for row in rows]
+        held = claim.held_against(rows, claim.prediction)
+        findings.append(claim.judge(held))
+        new = iter(held)
+        filled = [next(new) if claim.covers(row) else row for row in rows]
         rows = [
-            old if old.predicted == old.predicted else new
-            for old, new in zip(rows, filled, strict=True)
+            one if math.isnan(row.predicted) else row for row, one in zip(rows, filled, strict=True)
         ]
     return replace(result, rows=tuple(rows), findings=tuple(findings))
 

@@ -9,7 +9,6 @@ the length of the path is bounded by the loss that it loses.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 
 import numpy as np
 import sympy as sp
@@ -22,12 +21,12 @@ from flowtheory.engine.run import Run
 from flowtheory.flow.until import loss_below, plateau_left
 from flowtheory.judge import Attained, Evidence, Slope, UpperBound
 from flowtheory.laws.claim import Claim, axis
+from flowtheory.laws.linear_growth import growth as linear_growth
+from flowtheory.laws.linear_growth import leading
 from flowtheory.laws.record import Experiment, Law, Settings, Statement, SymbolInfo
 from flowtheory.laws.samples import regression
-from flowtheory.lower.leading import vector_field
-from flowtheory.precision import float64
-from flowtheory.symbolic import Derivation, Line, effective_flow, fully_connected
-from flowtheory.symbolic.effective import EffectiveFlow
+from flowtheory.measure import amplitudes as measured_amplitudes
+from flowtheory.symbolic import Derivation, Line, fully_connected
 from flowtheory.symbolic.plateau import RATE
 
 s, t = sp.symbols("s t", nonnegative=True)
@@ -43,15 +42,9 @@ NETWORK = fully_connected(2, "tanh")
 SAMPLES, DIMENSION, WIDTH = 12, 2, 10
 
 
-@lru_cache(maxsize=1)
-def leading() -> EffectiveFlow:
-    """The leading flow under the mean half square."""
-    return effective_flow(NETWORK, "half_mse")
-
-
 def derive() -> Derivation:
     """The linear flow of a plateau, and the two steps of the bound."""
-    flow = leading()
+    flow = leading(NETWORK)
     (rate, _), *_ = flow.linearization.parts
     path, speed = sp.Symbol("|theta_t - theta_s|"), sp.Symbol("|theta'|", positive=True)
     squares = sp.Integral(speed**2, (sp.Symbol("u", positive=True), s, t))
@@ -72,7 +65,8 @@ def derive() -> Derivation:
 
 def amplitudes(rows: Mapping[str, np.ndarray]) -> Float[np.ndarray, "rows m"]:
     r"""$A_j$ at every row, sorted."""
-    return np.sort(np.sqrt(rows["v"] ** 2 + np.sum(rows["W"] ** 2, axis=-1)), axis=-1)
+    pairs = zip(rows["W"], rows["v"], strict=True)
+    return np.sort([measured_amplitudes(w, v) for w, v in pairs], axis=-1)
 
 
 def squared_distance(
@@ -89,7 +83,7 @@ def growth(settings: Settings) -> Iterator[Evidence]:
         flow = _problem(rng)
         start = flow.init(scale=settings.effort.pick(1e-12, 1e-12, 1e-24), seed=rng, width=WIDTH)
         run = flow.solve(start, until=plateau_left(1e-3), save="parameters", rtol=1e-9)
-        rate, sorted_ = _rate(flow), amplitudes(run.observables)
+        rate, sorted_ = linear_growth(flow).rate, amplitudes(run.observables)
         away = np.mean(np.abs(sorted_ - sorted_[0]), axis=1)
         mean = sorted_.mean(axis=1)
         for family, values, first in (("from zero", mean, 5.0), ("from the start", away, 10.0)):
@@ -166,18 +160,10 @@ def _start(flow: GradientFlow, rng: np.random.Generator, scale: float, aligned: 
     return start
 
 
-def _rate(flow: GradientFlow) -> float:
-    lowered = vector_field(leading())
-    given = lowered.prepare(**flow.data)
-    with float64():
-        pushed = [lowered({"W": e[None], "v": np.zeros(1)}, given)["v"] for e in np.eye(DIMENSION)]
-    return float(np.linalg.norm(pushed))
-
-
 def _descended(flow: GradientFlow, start: Params) -> Run:
     """A run until two fifths of the loss at zero output are gone, or 60 units of 1/lambda."""
     level = 0.6 * flow.plateau(start)
-    rate = _rate(flow)
+    rate = linear_growth(flow).rate
     return flow.solve(
         start, t_end=60 / rate, until=loss_below(level), save="parameters", rtol=1e-10
     )

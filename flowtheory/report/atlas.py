@@ -23,9 +23,6 @@ def entry(document: Document) -> dict[str, Any]:
     """What the atlas says of one law, from the document of its verification."""
     roles = dict.fromkeys(one["role"] for one in document["statements"])
     first = [next(s for s in document["statements"] if s["role"] == role) for role in roles]
-    spans = document["range"]["parameters"].items()
-    tested = [f"{name} {low:.4g}..{high:.4g}" if low < high else f"{name} {low:.4g}"
-              for name, (low, high) in spans]  # fmt: skip
     return {
         "law": document["law"],
         "title": document["title"],
@@ -33,7 +30,7 @@ def entry(document: Document) -> dict[str, Any]:
         "stopped": document["stopped"],
         "formulas": [statement["latex"] for statement in first],
         "source": first[0]["source"],
-        "range": ", ".join([*tested, f"{document['range']['measured']} cases"]),
+        "range": document["range"]["text"],
         "findings": len(document["findings"]),
         "variants": [
             {"name": one["name"], "verdict": one["verdict"]} for one in document["controls"]
@@ -73,20 +70,13 @@ def write_atlas(
         "command": command,
         "laws": laws,
         "failed": [{"law": name, "error": error} for name, error in failed.items()],
+        "verdicts": Counter(law["verdict"] for law in laws),
+        "rejected": sum(law["rejected"] for law in laws),
+        "variants": sum(len(law["variants"]) for law in laws),
         "seconds": sum(law["seconds"] for law in laws),
         "versions": documents[0]["versions"] if documents else {},
     }
-    counts = Counter(law["verdict"] for law in laws)
-    page = (
-        environment()
-        .get_template("atlas.html.j2")
-        .render(
-            atlas=atlas,
-            counts=", ".join(f"{count} {verdict}" for verdict, count in counts.items()),
-            rejected=sum(law["rejected"] for law in laws),
-            variants=sum(len(law["variants"]) for law in laws),
-        )
-    )
+    page = environment().get_template("atlas.html.j2").render(atlas=atlas)
     write_text(to_json(atlas), directory / LISTING)
     write_text(page, directory / PAGE)
     return atlas

@@ -204,6 +204,7 @@ def _range(verification: Verification) -> dict[str, Any]:
         "measured": len(measured),
         "families": list(dict.fromkeys(row.family for row in measured)),
         "parameters": verification.ranges(),
+        "text": verification.tested_range(),
         "counts": {
             name: sum(row.counts.get(name, 0) for row in rows)
             for name in dict.fromkeys(name for row in rows for name in row.counts)
