@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import jax
@@ -42,6 +42,11 @@ class Flow(Protocol):
     @property
     def clock(self) -> Clock:
         """Reduction of the loss, and its slope."""
+        ...
+
+    @property
+    def solve(self) -> Callable[..., Any]:
+        """One run by itself."""
         ...
 
     @property

@@ -48,7 +48,7 @@ from flowtheory.flow.run import Run as Integrated
 from flowtheory.flow.schedule import save_times
 from flowtheory.flow.settings import Settings
 from flowtheory.flow.smooth import SmoothFlow
-from flowtheory.flow.task import NOTHING, Task, require_task
+from flowtheory.flow.task import NOTHING, Faint, Task, require_task
 from flowtheory.flow.until import NEVER, Until
 from flowtheory.lower.own_function import function_flow
 from flowtheory.lower.smooth import (
@@ -273,7 +273,13 @@ class GradientFlow:
             seconds = time.monotonic() - began
             return Run.of(ended(task, params, t_start, passed, seconds), self._about())
         keeper = self._keeper(checkpoint, every, asked)
-        run = self._descended(task, params, t_start, passed, estimate, progress, keeper)
+        if keeper and passed and passed.ahead.faint:
+            passed = None  # a checkpoint holds one run, not one that is begun again
+        more = (estimate, progress, keeper)
+        try:
+            run = self._descended(task, params, t_start, passed, *more)
+        except Faint:
+            run = self._descended(task, params, t_start, None, *more)
         return Run.of(run, self._about())
 
     def solve_many(self, starts: Iterable[Params], **options: Any) -> Ensemble:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
@@ -30,12 +30,13 @@ from flowtheory.engine.admit import (
 )
 from flowtheory.engine.plateau import Lead, hand_over, lead
 from flowtheory.engine.plateaus import HandOvers, Lanes, energies, hand_overs
+from flowtheory.engine.rests import Ask, taken, through_rests
+from flowtheory.engine.run import Run
 from flowtheory.errors import DataError
-from flowtheory.flow import ensemble
 from flowtheory.flow.descend import DEFAULT as SETTINGS
 from flowtheory.flow.settings import Settings
 from flowtheory.flow.smooth import Functions, descent
-from flowtheory.flow.until import NEVER, Until
+from flowtheory.flow.until import NEVER, Until, norm
 from flowtheory.outcome import Outcome
 from flowtheory.precision import float64
 from flowtheory.symbolic.network import Network
@@ -213,32 +214,60 @@ def solve_many(
 
 
 def _solved(problems: Problems, options: _Options) -> Ensemble:
-    """The lanes of one bucket."""
+    """The lanes of one bucket; those that come to rest where something grows, one by one."""
     lanes = _stacked(problems)
-    functions, count = lanes.functions, len(problems)
     ahead = _ahead(problems, lanes, options)
-    level, targets = None, np.zeros(count)
+    level, targets = None, np.zeros(len(problems))
     if options.until.events:
-        level, targets = _level(functions), _targets(lanes, options.until)
-    shared = (dict.fromkeys(lanes.data, lanes.shared), False)
-    many = ensemble.solve_many(
-        _rate(functions), level, ahead.params, options.ends, (lanes.data, targets),
-        shared=shared,
-        t_start=ahead.times, rtol=options.rtol, sizes=functions.sizes, **options.loop,
-    )  # fmt: skip
+        level, targets = _level(lanes.functions), _targets(lanes, options.until)
+    ask = Ask(_rate(lanes.functions), level, targets, options.ends, options.rtol, options.loop)
+    many, alone = through_rests(lanes._replace(params=ahead.params), ahead.times, ask)
     losses = _energies(lanes._replace(params=many.params))
-    return Ensemble(
+    found = Ensemble(
         times=many.times,
         errors=many.time_errors + ahead.errors,
         outcomes=many.outcomes,
         losses=losses,
-        params=tuple(jax.tree.map(lambda a, i=i: a[i], many.params) for i in range(count)),
+        params=tuple(jax.tree.map(lambda a, i=i: a[i], many.params) for i in range(len(problems))),
         hand_overs=ahead.times,
         methods=ahead.methods,
         steps=many.accepted,
         evaluations=many.evaluations,
         buckets=1,
     )
+    return _alone(problems, alone, found, options) if alone else found
+
+
+def _alone(problems: Problems, lanes: list[int], found: Ensemble, options: _Options) -> Ensemble:
+    """The results with those of some lanes run by themselves, from their starts."""
+    settings = Settings(rtol=options.rtol, max_steps=options.loop["max_steps"])
+    outcomes, params, methods = map(list, (found.outcomes, found.params, found.methods))
+    names = ("times", "errors", "losses", "hand_overs", "steps", "evaluations")
+    numbers = {name: np.array(getattr(found, name)) for name in names}
+    for i in lanes:
+        flow, start = problems[i]
+        run = flow.solve(
+            start, float(options.ends[i]), until=options.until, save="norms",
+            rtol=options.rtol, skip=options.skip, settings=settings,
+        )  # fmt: skip
+        cost = run.statistics
+        own = (run.t_end, _in_time(flow, run), run.loss[-1], 0.0, cost.accepted, cost.evaluations)
+        for name, value in zip(names, own, strict=True):
+            numbers[name][i] = value
+        outcomes[i], params[i] = run.outcome, run.params
+        methods[i] = ALONE + ", then ".join(dict.fromkeys(stage.method for stage in run.stages))
+    return replace(
+        found, outcomes=tuple(outcomes), params=tuple(params), methods=tuple(methods), **numbers
+    )
+
+
+def _in_time(flow: Any, run: Run) -> float:
+    """The error of a run as one of its time."""
+    if run.outcome is Outcome.EVENT:
+        return run.error_estimate
+    with float64():
+        speed = float(norm(flow._smooth.vector_field(run.params)))
+        return run.error_estimate * float(norm(run.params)) / speed if speed > 0 else 0.0
 
 
 def _ahead(problems: Problems, lanes: Lanes, options: _Options) -> _Ahead:
@@ -252,7 +281,7 @@ def _ahead(problems: Problems, lanes: Lanes, options: _Options) -> _Ahead:
         zero = np.zeros(count)
         return _Ahead(zero, lanes.params, zero, (_PLAIN,) * count)
     if leading.degree > 2:
-        return _alone(leading, problems, options.rtol, horizons)
+        return _sundman(leading, problems, options.rtol, horizons)
     width = sum(a[0].size for a in jax.tree.leaves(lanes.params))
     size = max(1, _BLOCK // width)
     blocks = [np.arange(i, min(i + size, count)) for i in range(0, count, size)]
@@ -265,11 +294,11 @@ def _linear(
     lanes: Lanes, gap: int, rtol: float, horizons: PerLane, block: Int[np.ndarray, " k"]
 ) -> HandOvers:
     padded = _padded(block)
-    found = hand_overs(_taken(lanes, padded), gap, rtol, horizons[padded])
+    found = hand_overs(taken(lanes, padded), gap, rtol, horizons[padded])
     return jax.tree.map(lambda a: a[: len(block)], found)
 
 
-def _alone(leading: Lead, problems: Problems, rtol: float, horizons: PerLane) -> _Ahead:
+def _sundman(leading: Lead, problems: Problems, rtol: float, horizons: PerLane) -> _Ahead:
     """Degree > 2: the plateau is integrated, lane by lane."""
     found = []
     for (flow, params), horizon in zip(problems, horizons, strict=True):
@@ -286,6 +315,7 @@ def _alone(leading: Lead, problems: Problems, rtol: float, horizons: PerLane) ->
     )
 
 
+ALONE = "alone, since something grows where it rests: "
 _PLAIN = "dopri8"
 _CLOSED_FORM = "leading flow in closed form, then dopri8"
 _SUNDMAN = "leading flow in log-norm and Sundman time, then dopri8"
@@ -311,20 +341,12 @@ def _padded(lanes: Int[np.ndarray, " k"]) -> Int[np.ndarray, " size"]:
     return np.concatenate([lanes, np.full(size - len(lanes), lanes[0])])
 
 
-def _taken(lanes: Lanes, index: Int[np.ndarray, " k"]) -> Lanes:
-    def take(tree: Any) -> Any:
-        return jax.tree.map(lambda a: a[index], tree)
-
-    return lanes._replace(
-        params=take(lanes.params), data=lanes.data if lanes.shared else take(lanes.data)
-    )
-
-
 def _energies(lanes: Lanes) -> PerLane:
     count = len(jax.tree.leaves(lanes.params)[0])
-    taken = _taken(lanes, _padded(np.arange(count)))
+    padded = taken(lanes, _padded(np.arange(count)))
     with float64():
-        return np.asarray(energies(taken.functions, taken.shared, taken.params, taken.data))[:count]
+        found = energies(padded.functions, padded.shared, padded.params, padded.data)
+        return np.asarray(found)[:count]
 
 
 def _targets(lanes: Lanes, until: Until) -> PerLane:

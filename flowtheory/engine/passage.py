@@ -25,8 +25,8 @@ from jaxtyping import Array, Float
 
 from flowtheory.engine.plateau import SHARE, HandOver
 from flowtheory.flow.along import Met, passages
-from flowtheory.flow.drive import first_look
 from flowtheory.flow.run import Happened
+from flowtheory.flow.sight import first_look
 from flowtheory.flow.smooth import Functions, SmoothFlow, resolved, snapshot
 from flowtheory.flow.task import Before, Task
 from flowtheory.flow.trail import Trail
@@ -57,7 +57,7 @@ class Passage(NamedTuple):
     @property
     def before(self) -> Before:
         """What it leaves to the run after it."""
-        return Before(self.ahead.dissipated, self.signs)
+        return Before(self.ahead.dissipated, self.signs, self.ahead.faint)
 
     def later(
         self, times: Float[np.ndarray, " k"] | None, t_start: float

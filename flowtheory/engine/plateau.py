@@ -45,7 +45,7 @@ PROBE = 1e-3
 SHARE = 0.05  # of the tolerance
 WORTH = math.log(3.0)
 TRIES = 4
-ROUNDOFF = 1e-15
+_FAINT = 1e-7  # rounding errors are then 2e-9 of the mode
 
 
 def largest_entry(params: Any) -> float:
@@ -144,12 +144,17 @@ class HandOver(NamedTuple):
     def why(self) -> str:
         """Why the hand-over is where it is, and what it does not carry."""
         why = f"small start: neglected terms are {self.defect:.0e} of the field at the end"
-        if self.dormant < ROUNDOFF:
+        if self.faint:
             why += (
-                f"; a slower mode has {self.dormant:.0e} of the norm there, below roundoff: times "
-                "of later stages are those of rounding errors"
+                f"; a slower mode has {self.dormant:.0e} of the norm there: no saddle follows at "
+                "which it would take over, or the run would have been integrated from its start"
             )
         return why
+
+    @property
+    def faint(self) -> bool:
+        """Whether rounding errors there may be seen in the times of slower modes."""
+        return self.dormant < _FAINT
 
 
 @lru_cache(maxsize=64)

@@ -5,13 +5,15 @@ and $e$ evaluations a step cannot cover more than $\beta/e$ of $\rho t$ an evalu
 'dopri8', 0.58 for 'tsit5'. 'rock4' covers $z = h\rho$ with about $\sqrt{z/0.35}$ evaluations, but
 its steps are shorter where accuracy decides, since its order is 4.
 
-To 'rock4', when both hold:
+To 'rock4', when all hold:
 
 - stability, not accuracy, limits the explicit step: $h\rho > 0.8\beta$ on average, or
   $> 0.5\beta$ with more than 10 % of the steps rejected (a controller that runs against the limit
   has 10 to 20 % rejected);
 - enough is left: $\rho\,T > 1000$, $T$ the time left, as far as it can be told. Below that the
-  explicit pair needs 2500 evaluations at most.
+  explicit pair needs 2500 evaluations at most;
+- what is growing unseen (`dormant`) permits its steps to be longer than those at which it would go
+  back.
 
 Back, when at least 50 steps had the fewest stages and $h\rho$ so small that the explicit pair costs
 a third less even at its limit, $h\rho < (2/3)\,e'\beta/e$, $e'$ the fewest evaluations of a
@@ -55,6 +57,7 @@ class Seen(NamedTuple):
         span: $h\rho$ of a step.
         left: $\rho\,T$, $T$ the time left.
         enough: steps of a stabilised method after which to think of the way back.
+        room: $h\rho$ of the longest stabilised step that the growth of what is dormant permits.
     """
 
     method: Fixed
@@ -64,6 +67,7 @@ class Seen(NamedTuple):
     span: float
     left: float
     enough: int = 50
+    room: float = math.inf
 
 
 class Choice(NamedTuple):
@@ -75,14 +79,15 @@ class Choice(NamedTuple):
 
 def choose(seen: Seen) -> Choice:
     """The method to go on with."""
+    back = _LESS * _FEWEST * BETA[EXPLICIT] / STAGES[EXPLICIT]
     if seen.method in PAIRS:
         beta = BETA[seen.method]
         strained = seen.rejections > STRAIN and seen.span > _HALF * beta
-        if (seen.span > _NEAR * beta or strained) and seen.left > _WORTH:
+        limited = seen.span > _NEAR * beta or strained
+        if limited and seen.left > _WORTH and seen.room > back:
             return Choice("rock4", f"stability limits {seen.method}: h rho = {seen.span:.2g}")
         return Choice(seen.method)
-    even = _FEWEST * BETA[EXPLICIT] / STAGES[EXPLICIT]
-    if seen.steps >= seen.enough and seen.stages <= _FEWEST + 0.5 and seen.span < _LESS * even:
+    if seen.steps >= seen.enough and seen.stages <= _FEWEST + 0.5 and seen.span < back:
         return Choice(EXPLICIT, f"accuracy limits {seen.method}: h rho = {seen.span:.2g}")
     return Choice(seen.method)
 

@@ -84,6 +84,8 @@ def _share(problem: Problem, queue: Queue, hand: Int[np.ndarray, " k"], length: 
         t=queue.t[padded],
         end=end,
         atol=queue.atol[padded],
+        moved=queue.moved[padded],
+        quiet=queue.quiet[padded],
     )
 
 

@@ -81,6 +81,7 @@ def descend(
     Raises:
         DataError: parameters that are not finite or all zero.
         ParameterError: times or tolerances that make no sense.
+        Faint: see `before.faint`.
     """
     given = None if times is None else save_times(times, t_start, t_end)
     task = Task(flow, t_end, until, watch, given, observe, log_time, settings)
@@ -136,7 +137,7 @@ def _difference(made: Drive, second: Drive | None) -> float:
     if second is None or second.outcome is not made.outcome:
         return math.nan if made.times[-1] > made.times[0] else 0.0
     if made.outcome is Outcome.EVENT:
-        return abs(made.t - second.t)
+        return abs(made.t - second.t) + made.position.lost
     a, b = (_flat(run.position.params) for run in (made, second))
     return float(np.linalg.norm(a - b) / np.linalg.norm(a))
 

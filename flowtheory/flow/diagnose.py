@@ -8,12 +8,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jax.flatten_util import ravel_pytree
 from jaxtyping import Array
 
 from flowtheory.errors import DataError
 from flowtheory.flow.coordinates import local_degree
+from flowtheory.flow.dormant import THOROUGH, dormant
 from flowtheory.flow.smooth import Functions, Params, SmoothFlow, descent
 from flowtheory.flow.until import norm
 from flowtheory.outcome import Outcome
@@ -23,7 +22,6 @@ _SUPERLINEAR = 0.05
 _STILL = 1e-3
 _GREW = 1e3
 _DECAYED = 1e-9  # the absolute tolerance holds a decayed state at about 1e-11
-_NOISE = 1e-13
 
 
 class Verdict(NamedTuple):
@@ -77,7 +75,7 @@ def standstill(
     by $|\nabla L|^2$ a unit of time) not fall to `target`; or the parameters have decayed. If the
     Hessian has a negative eigenvalue $-\lambda$ with eigenvector $u$, the part of the speed along
     $u$ grows like $e^{\lambda t}$: the run goes on if that suffices, and is stuck at a saddle if
-    not.
+    not, or if that part is nothing but rounding errors.
 
     Args:
         flow: the flow.
@@ -87,64 +85,23 @@ def standstill(
         size_before: norm at the start of the run.
     """
     with float64():
-        speed, size, power, loss = map(float, _speed(flow.functions, params, flow.data))
+        speed, size, power, loss = map(float, motion(flow.functions, params, flow.data))
     still = speed * reach <= _STILL * size or size < _DECAYED * size_before
     far = target is not None and loss - power * reach > target
     if not (still or far):
         return GO_ON
-    rate, vector = escape(flow, params)
-    if rate * reach < 1:
+    found = dormant(flow.functions, params, flow.data, THOROUGH)
+    if found.rate * reach < 1:
         return Verdict(Outcome.CONVERGED)
-    force = jax.tree.leaves(flow.vector_field(params))
-    along = abs(float(np.concatenate([np.ravel(a) for a in force]) @ vector))
-    if along <= _NOISE * speed and (along == 0 or speed <= _NOISE * rate * size):
+    if found.along == 0 or math.isinf(found.lost):
         return Verdict(Outcome.STALLED)
-    grown = math.log(along / (rate * size)) + rate * reach if along > 0 else math.inf
+    grown = math.log(found.along / (found.rate * size)) + found.rate * reach
     return GO_ON if grown > 0 else Verdict(Outcome.STALLED)
 
 
-def escape(flow: SmoothFlow, params: Params) -> tuple[float, np.ndarray]:
-    r"""$\max(0, -\lambda_{\min})$ of the Hessian of the loss with its eigenvector, by Lanczos."""
-    from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
-
-    with float64():
-        flat, back = ravel_pytree(params)
-        product = _hessian_product(flow.functions, params, flow.data)
-    if flat.size <= _DENSE:
-        dense = np.stack([_flat(product, back, e) for e in np.eye(flat.size)])
-        values, vectors = np.linalg.eigh((dense + dense.T) / 2)
-        return max(0.0, -float(values[0])), vectors[:, 0]
-    shape = (flat.size, flat.size)
-    operator = LinearOperator(shape, matvec=lambda v: _flat(product, back, v), dtype=np.float64)  # type: ignore[call-arg]
-    try:
-        values, vectors = eigsh(operator, k=1, which="SA", tol=1e-3)  # type: ignore[arg-type]
-    except ArpackNoConvergence as unfinished:
-        values, vectors = unfinished.eigenvalues, unfinished.eigenvectors
-    if not len(values):
-        return 0.0, np.zeros(flat.size)
-    return max(0.0, -float(values[0])), vectors[:, 0]
-
-
-_DENSE = 16
-
-
-def _flat(product: Any, back: Any, v: np.ndarray) -> np.ndarray:
-    with float64():
-        return np.asarray(ravel_pytree(product(back(v)))[0])
-
-
-def _hessian_product(functions: Functions, params: Params, data: Any) -> Any:
-    return lambda v: _product(functions, params, data, v)
-
-
 @partial(jax.jit, static_argnames=("functions",))
-def _product(functions: Functions, params: Params, data: Any, v: Params) -> Params:
-    gradient = jax.grad(functions.energy)
-    return jax.jvp(lambda p: gradient(p, data), (params,), (v,))[1]
-
-
-@partial(jax.jit, static_argnames=("functions",))
-def _speed(functions: Functions, params: Params, data: Any) -> tuple[Array, ...]:
+def motion(functions: Functions, params: Params, data: Any) -> tuple[Array, ...]:
+    """Speed, norm, loss lost a unit of time, and loss."""
     force = descent(functions, params, data)
     power = sum(jnp.sum(a**2) for a in jax.tree.leaves(force))
     return norm(force), norm(params), jnp.asarray(power), functions.energy(params, data)

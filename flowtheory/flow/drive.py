@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import math
 import time
-from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from flowtheory.flow.choice import time_left
-from flowtheory.flow.coordinates import inner
 from flowtheory.flow.diagnose import Verdict, runaway, standstill
+from flowtheory.flow.dormant import BLUNT, CALM, CALMER, SHARP, TRUST, dormant, moves, reach
 from flowtheory.flow.loop import Carry, look, stretch
 from flowtheory.flow.pilot import Leg, Pilot
 from flowtheory.flow.polar import chosen
@@ -28,19 +26,17 @@ from flowtheory.flow.recorder import SAVES, Progress
 from flowtheory.flow.rows import Rows
 from flowtheory.flow.run import Happened, Stage
 from flowtheory.flow.settings import STABILISED, Fixed
+from flowtheory.flow.sight import first_look, seen
 from flowtheory.flow.smooth import (
     ROUNDING,
-    Functions,
     Moving,
     Params,
     Watched,
-    descent,
     resolved,
-    snapshot,
     system,
 )
-from flowtheory.flow.system import NO_MARKS, Start, Status, Stops, System, Tolerance
-from flowtheory.flow.task import NOTHING, Before, Driven, Task, require_task
+from flowtheory.flow.system import Start, Status, Stops, System, Tolerance
+from flowtheory.flow.task import NOTHING, Before, Driven, Faint, Task, require_task
 from flowtheory.flow.until import Event, Until
 from flowtheory.outcome import Outcome
 from flowtheory.precision import float64
@@ -48,6 +44,7 @@ from flowtheory.precision import float64
 _FIRST_STEP = 1e-2
 _RUNAWAY = 1e4
 _PATIENCE = 2000  # steps between two looks at the Hessian
+_LOG_TIME = 100.0  # of the tolerance, for the growth of what is dormant
 _QUIET = 0.1  # seconds between two calls of a progress callback
 
 
@@ -74,6 +71,7 @@ class Drive:
         self.blow_up_time = math.inf
         self.due = self.looked = self.stretches = 0
         self.stages: list[Stage] = []
+        self.faint = before.faint
         self.spoke = self.began
         self._begin(params, t_start, before)
         self._mark = self._here()
@@ -174,7 +172,7 @@ class Drive:
         s = np.float64(self.position.s)
         with float64():
             # Whichever method takes the steps, the first of the two systems saves the same.
-            found = _seen(self.systems[0], s, *self._inside())
+            found = seen(self.systems[0], s, *self._inside())
             return jax.tree.map(np.asarray, found)
 
     def _save_one(self, t: float, found: Any) -> None:
@@ -241,7 +239,7 @@ class Drive:
                 args,
                 self._stops(min(left, self.pilot.chunk(at.method, settings.chunk))),
                 Tolerance(np.float64(settings.rtol), np.float64(self.atol)),  # type: ignore[arg-type]
-                Start(np.float64(at.s), state, np.float64(at.h), at.marks),  # type: ignore[arg-type]
+                Start(np.float64(at.s), state, np.float64(at.h), at.marks, np.float64(at.moved)),  # type: ignore[arg-type]
                 at.radius,
             )
             carry = jax.tree.map(np.asarray, carry)
@@ -260,8 +258,17 @@ class Drive:
         if self.task.times is not None:
             coming = self.task.times[self.due : self.due + SAVES]
             saves[: len(coming)] = [self._to_s(t) for t in coming]
-        end, strain = self._to_s(self.task.t_end), self.pilot.strain(self.position.method)
-        return Stops(np.float64(end), saves, np.int64(steps), np.float64(strain))  # type: ignore[arg-type]
+        at, rtol = self.position, self.task.settings.rtol
+        end, strain = self._to_s(self.task.t_end), self.pilot.strain(at.method)
+        numbers = (strain, self._longest(at.method), moves(at.method, rtol), TRUST, at.still)
+        return Stops(np.float64(end), saves, np.int64(steps), *map(np.float64, numbers))  # type: ignore[arg-type]
+
+    def _longest(self, method: Fixed) -> float:
+        """The longest step, in t, that has the growth of what is dormant right."""
+        growth = self.position.growth
+        # Rates that fall like 1/t: what is right to a part in log t need not be right to one in t.
+        rtol = self.task.settings.rtol * (_LOG_TIME if self.task.log_time else 1.0)
+        return reach(method, rtol) / growth if growth > 0 else math.inf
 
     def _take(self, carry: Carry, moving: Moving) -> None:
         """Book what a stretch did."""
@@ -278,16 +285,20 @@ class Drive:
             landed=at.landed + int(carry.landed),
             evaluations=at.evaluations + int(carry.evaluations + 2 * carry.products),
             radius=carry.stepper.radius if at.method in STABILISED else None,
+            moved=float(carry.moved),
         )
         self._keep(carry.rows)
         status = Status(int(carry.status))
-        self._judge(status, int(carry.target))
+        self._judge(status, int(carry.target), float(carry.change))
         if self.outcome is None:
             counts = [int(n) for n in (carry.accepted, carry.rejected, carry.evaluations)]
             steps, rejected, evaluations = counts
             advance = self.position.s - at.s
-            h = self.position.h
-            self._choose(Leg(at.method, status, steps, rejected, evaluations, advance, h))
+            room = self._longest("rock4") * (
+                math.exp(-self.position.s) if self.task.log_time else 1.0
+            )
+            ahead = self.position.h, room
+            self._choose(Leg(at.method, status, steps, rejected, evaluations, advance, *ahead))
 
     def _keep(self, rows: Rows) -> None:
         """The rows that a call of a compiled loop has saved."""
@@ -346,7 +357,7 @@ class Drive:
             evaluations = self.position.evaluations - before
             self.stages.append(Stage(method, start, self.t, evaluations, 0.0, self.why))
 
-    def _judge(self, status: Status, target: int) -> None:
+    def _judge(self, status: Status, target: int, change: float = 0.0) -> None:
         match status:
             case Status.END:
                 self.outcome = Outcome.REACHED_T
@@ -361,8 +372,30 @@ class Drive:
                 self._settle(runaway(self.flow, self.position.params, self.t, asked=False))
                 failed = Outcome.STIFF if status is Status.STEP_TOO_SMALL else Outcome.NONFINITE
                 self.outcome = self.outcome or failed
+            case Status.QUIET:
+                self._listen(change)
             case _:
                 self._look_around()
+
+    def _listen(self, change: float) -> None:
+        """What may be growing unseen, before a step that changes the parameters little."""
+        at = self.position
+        calm = change < CALM
+        limits = SHARP if calm else BLUNT
+        found = dormant(self.flow.functions, at.params, self.flow.data, limits)
+        grows = found.rate > 0 and not found.visible
+        if grows and self.faint:
+            raise Faint
+        # Of looks at one saddle the calmest counts; another saddle adds to those before.
+        before = at.lost if at.moved > TRUST else at.lost_before
+        self.position = at._replace(
+            moved=0.0,
+            growth=found.rate if grows else 0.0,
+            still=CALMER * change if found.rate > 0 else 0.0,
+            lost=before + (found.lost if calm else 0.0),
+            lost_before=before,
+            evaluations=at.evaluations + 2 * found.products,
+        )
 
     def _look_around(self) -> None:
         """Now and then: whether what is waited for can still happen within the budget."""
@@ -441,6 +474,9 @@ def drive(
         progress: called now and then.
         keeper: writes the run down as it goes, also when it is interrupted.
         part: what the keeper calls this run.
+
+    Raises:
+        Faint: `before` has lost what would grow at a saddle that the run has come to.
     """
     run = Drive(task, params, t_start, before)
     former = keeper.former(part) if keeper else None
@@ -458,26 +494,3 @@ def drive(
             keeper.keep(part, run.frozen, last=True)
     run.report(progress)
     return run
-
-
-@partial(jax.jit, static_argnames=("functions", "keys"))
-def first_look(
-    functions: Functions, keys: tuple[Any, ...], params: Params, data: Any, levels: Array
-) -> tuple[Array, Array, Array, Array, dict[str, Array]]:
-    """Speed, size, events' values, sizes of the groups, conserved quantities at the start."""
-    force = descent(functions, params, data)
-    # Unit direction first: at 1e-300 the squares of the entries are zero.
-    largest = jnp.max(jnp.stack([jnp.max(jnp.abs(a)) for a in jax.tree.leaves(params)]))
-    unit = jax.tree.map(lambda a: a / largest, (params, force))
-    size, speed = (jnp.sqrt(inner(tree, tree)) * largest for tree in unit)
-    at = snapshot(functions, params, data)
-    found = [value(at, levels[i]) for i, (value, _) in enumerate(keys)]
-    values = jnp.stack(found) if found else jnp.zeros(0)
-    return speed, size, values, functions.sizes(params), dict(functions.conserved(params))
-
-
-@partial(jax.jit, static_argnames=("system",))
-def _seen(system: System, s: Array, state: Any, args: Any) -> tuple[Any, Array]:
-    """The row of a state and its marks, in one program."""
-    marks = NO_MARKS if system.marks is None else system.marks(s, state, args)
-    return system.row(state, args), jnp.asarray(marks)

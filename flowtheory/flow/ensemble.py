@@ -32,6 +32,7 @@ _OUTCOMES = {
     Code.BLEW_UP: Outcome.BLEW_UP,
     Code.NONFINITE: Outcome.NONFINITE,
     Code.STATIONARY: Outcome.STATIONARY,
+    Code.RESTS: Outcome.STALLED,
 }
 
 
@@ -54,13 +55,15 @@ class Many(NamedTuple):
         times: the last times; of an event if `outcomes` says so.
         outcomes: `EVENT`, `REACHED_T`, `STATIONARY` (the rate is zero at the start), `BLEW_UP`
             (the norm grew $10^6$-fold and more, and doubles within $10^{-9}$ of the time: `times`
-            is the time of the blow-up to that), `STIFF`, `STEP_LIMIT`, or `NONFINITE` (in the
-            start or the lane's data, or met by every shorter step).
+            is the time of the blow-up to that), `STIFF`, `STEP_LIMIT`, `NONFINITE` (in the
+            start or the lane's data, or met by every shorter step), or `STALLED` for a lane that
+            came to rest (see `rest`).
         time_errors: sum over the steps of the estimated local error divided by the length of the
             rate: by how much the errors shift the path in time, as far as they lie along it. The
             estimate is that of the step control, usually far above the error made.
         accepted: steps taken.
         evaluations: of the rate, in all attempts.
+        changes: of the last step that was tried, relative to the largest group.
     """
 
     params: Any
@@ -69,6 +72,7 @@ class Many(NamedTuple):
     time_errors: Float[np.ndarray, " lanes"]
     accepted: Int[np.ndarray, " lanes"]
     evaluations: Int[np.ndarray, " lanes"]
+    changes: Float[np.ndarray, " lanes"]
 
     @property
     def ok(self) -> Bool[np.ndarray, " lanes"]:
@@ -113,6 +117,9 @@ def solve_many(
     samples: int = 0,
     order_by: Float[np.ndarray, " lanes"] | None = None,
     max_steps: int = 100_000,
+    rest: float | Float[np.ndarray, " lanes"] = 0.0,
+    moved: float | Float[np.ndarray, " lanes"] = np.inf,
+    trust: float = 0.0,
     chunk: int | None = None,
     threads: int | None = None,
 ) -> Many:
@@ -144,6 +151,11 @@ def solve_many(
             are needed for a loss along its own gradient flow, which cannot cross twice.
         order_by: predicted cost of each lane; by default the log of 1 / start size.
         max_steps: budget of attempted steps of a lane.
+        rest: a lane ends as `STALLED` before a step that changes it by less than this,
+            relative to its largest group: what grows unseen beside what rests is then for the
+            caller to see to. By default no lane does.
+        moved: what the lanes have changed by, relative to their size, before they begin.
+        trust: such a change, counted on, up to which a lane is not held to be at rest.
         chunk: lanes that a thread advances together; by default 8, on an accelerator 4096.
         threads: by default one a core, on an accelerator one.
 
@@ -166,7 +178,12 @@ def solve_many(
     problem = Problem(rate, level, sizes, axes, samples)
     # Failed lanes are not run at all; the costliest of the others come first.
     order = np.flatnonzero(finite)[np.argsort(-cost[finite], kind="stable")]
-    queue = Queue(starts, args, t, end, floor, np.float64(rtol), np.int64(max_steps))
+    before, quiet = (
+        np.broadcast_to(_numbers(a, name), t.shape)
+        for a, name in ((moved, "moved"), (rest, "rest"))
+    )
+    limits = np.float64(rtol), np.int64(max_steps), before, quiet, np.float64(trust)
+    queue = Queue(starts, args, t, end, floor, *limits)
     return _collect(starts, t, order, _run(problem, queue, order, crew))
 
 
@@ -180,16 +197,18 @@ def _collect(
     """Results in the caller's order; lanes that were not run keep their start."""
     lanes = len(t)
     codes, times = np.full(lanes, int(Code.NONFINITE)), t.copy()
-    shift, counts = np.zeros(lanes), np.zeros((2, lanes), int)
+    shift, change, counts = np.zeros(lanes), np.zeros(lanes), np.zeros((2, lanes), int)
     leaves, tree = jax.tree.flatten(jax.tree.map(np.copy, starts))
     if ends is not None:
         codes[order], times[order], shift[order] = ends.code, ends.t, ends.shift
+        change[order] = ends.change
         counts[:, order] = ends.accepted, STAGES * ends.attempts + 2
         cuts = np.cumsum([a[0].size for a in leaves])[:-1]
         for leaf, part in zip(leaves, np.split(ends.y, cuts, axis=1), strict=True):
             leaf[order] = part.reshape(-1, *leaf.shape[1:])
     outcomes = tuple(_OUTCOMES[Code(code)] for code in codes)
-    return Many(jax.tree.unflatten(tree, leaves), times, outcomes, shift, *counts)
+    params = jax.tree.unflatten(tree, leaves)
+    return Many(params, times, outcomes, shift, counts[0], counts[1], change)
 
 
 def solve_buckets(

@@ -40,6 +40,7 @@ class Code(IntEnum):
     BLEW_UP = 5
     NONFINITE = 6
     STATIONARY = 7
+    RESTS = 8
 
 
 class Problem(NamedTuple):
@@ -71,6 +72,9 @@ class Queue(NamedTuple):
         atol: absolute tolerances [lanes].
         rtol: relative tolerance, a scalar.
         max_steps: budget of attempts of a lane, a scalar.
+        moved: relative change of the state since it was looked at [lanes].
+        quiet: a lane ends before a step that changes it by less than this [lanes], if
+        trust: it has moved by more than this since, a scalar.
     """
 
     starts: Any
@@ -80,6 +84,9 @@ class Queue(NamedTuple):
     atol: Any
     rtol: Any
     max_steps: Any
+    moved: Any
+    quiet: Any
+    trust: Any
 
 
 class Ends(NamedTuple):
@@ -92,6 +99,7 @@ class Ends(NamedTuple):
         accepted: steps taken.
         attempts: steps tried, those of the landing included.
         shift: sum over steps of |local error| / |rate|, an error in time.
+        change: relative change of the state in the last step that was tried.
     """
 
     y: Lanes
@@ -100,6 +108,7 @@ class Ends(NamedTuple):
     accepted: Int[Array, " lanes"]
     attempts: Int[Array, " lanes"]
     shift: PerLane
+    change: PerLane
 
 
 class _Slots(NamedTuple):
@@ -112,6 +121,7 @@ class _Slots(NamedTuple):
         g: level at the state.
         h: length of the next attempt.
         landings: attempts made to land on the event, 0 in free flight.
+        moved: as in `Queue`.
         bracket: lengths between which the event lies, when landing.
     """
 
@@ -121,6 +131,7 @@ class _Slots(NamedTuple):
     g: PerLane
     h: PerLane
     landings: Int[Array, " slots"]
+    moved: PerLane
     bracket: Bracket
 
 
@@ -135,7 +146,7 @@ class _Begun(NamedTuple):
 
 
 class _Trial(NamedTuple):
-    """An attempted step: its length, the rate and level at its end, errors, and what they say."""
+    """An attempted step: length, rate and level at its end, errors, change, what they say."""
 
     h: PerLane
     y: Lanes
@@ -143,6 +154,7 @@ class _Trial(NamedTuple):
     g: PerLane
     error: PerLane
     shift: PerLane
+    change: PerLane
     finite: Bool[Array, " slots"]
 
 
@@ -217,9 +229,10 @@ class _Loop:
         fifth, third = self.sizes(out.fifth), self.sizes(out.third)
         error = jnp.max(error_norm(_ratio(fifth, scale), _ratio(third, scale)), axis=1)
         length = error_norm(_norm(out.fifth), _norm(out.third))
+        change = jnp.max(self.sizes(out.y - now.y), axis=1) / jnp.max(norms, axis=1)
         finite = jnp.isfinite(error) & jnp.all(jnp.isfinite(k) & jnp.isfinite(out.y), axis=1)
         finite = finite & jnp.isfinite(g)
-        return _Trial(h, out.y, k, g, error, _ratio(length, _norm(slots.k)), finite)
+        return _Trial(h, out.y, k, g, error, _ratio(length, _norm(slots.k)), change, finite)
 
     def existing(self, lane: Int[Array, " slots"]) -> Int[Array, " slots"]:
         """The lane, or some lane for a slot that has none."""
@@ -231,6 +244,10 @@ class _Loop:
         trial = self.attempt(slots, own)
         landing = slots.landings > 0
         good = trial.finite & (landing | (trial.error <= 1))
+        quiet = self.queue.quiet[self.existing(slots.lane)]
+        calm = (trial.change < quiet) & (slots.moved > self.queue.trust)
+        rests = good & ~landing & calm
+        good = good & ~rests
         part = self.first_below(slots, trial, own)
         inside = good & ~landing & (part < 1)  # crossed before its end: end there, to be sure
         seeking = good & ~inside & (landing | (trial.g <= 0)) & (slots.lane < self.lanes)
@@ -240,7 +257,9 @@ class _Loop:
         h = jnp.where(seeking, root, self.next_length(trial, good))
         h = jnp.where(inside, part * trial.h, h)
         code = self.judge(slots, moved, trial, h, taken, there, seeking)
+        code = jnp.where(rests & (slots.lane < self.lanes), int(Code.RESTS), code)
         return moved._replace(
+            moved=slots.moved + jnp.where(taken, trial.change, 0.0),
             ends=moved.ends._replace(code=code),
             h=h,
             landings=jnp.where(seeking, slots.landings + 1, 0),
@@ -304,6 +323,7 @@ class _Loop:
             accepted=now.accepted + taken,
             attempts=now.attempts + 1,
             shift=now.shift + jnp.where(taken, trial.shift, 0.0),
+            change=trial.change,
         )
         k = jnp.where(taken[:, None], trial.k, slots.k)
         return slots._replace(ends=ends, k=k, g=jnp.where(taken, trial.g, slots.g))
@@ -337,7 +357,7 @@ class _Loop:
         """Take every lane through a slot."""
         self.begun = begun = self.begin()
         none, zero = jnp.zeros(self.lanes, jnp.int64), jnp.zeros_like(begun.h)
-        ends = Ends(begun.y, self.queue.t, begun.code, none, none, zero)
+        ends = Ends(begun.y, self.queue.t, begun.code, none, none, zero, zero)
         order = jnp.argsort(begun.code != Code.RUNNING, stable=True)
         waiting = jnp.sum(begun.code == Code.RUNNING)
 
@@ -351,6 +371,7 @@ class _Loop:
                 begun.g[lane],
                 begun.h[lane],
                 jnp.zeros_like(lane),
+                self.queue.moved[lane],
                 Bracket(off, off),
             )
 

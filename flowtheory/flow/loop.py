@@ -45,7 +45,8 @@ class Carry(NamedTuple):
 
     Beside the obvious: `stepper` what the method carries; `last` the error of the last good step;
     `local` the sum of the estimated local errors, a number a group; `most` the most evaluations in
-    one step; `strain` the number of rejected ones among the last steps, fading with their age.
+    one step; `strain` the number of rejected ones among the last steps, fading with their age;
+    `moved` as in `Start`; `change` the relative one of the last step that was tried.
     """
 
     s: Float[Array, ""]
@@ -56,6 +57,8 @@ class Carry(NamedTuple):
     last: Float[Array, ""]
     local: Float[Array, " g"]
     strain: Float[Array, ""]
+    moved: Float[Array, ""]
+    change: Float[Array, ""]
     accepted: Int[Array, ""]
     rejected: Int[Array, ""]
     landed: Int[Array, ""]
@@ -105,6 +108,7 @@ class _Loop:
     ) -> None:
         self.system, self.args = system, args
         self.stops, self.tolerance = stops, tolerance
+        self.log_time = log_time
         self.field = field_of(system, log_time, args)
         self.stepper = stepper(method, self.field, system.core)
         self.watching = bool(system.levels or system.falling)
@@ -114,7 +118,9 @@ class _Loop:
 
     def attempt(self, carry: Carry) -> _Trial:
         limit = jnp.minimum(self.stops.saves[carry.rows.due], self.stops.end)
-        free = jnp.minimum(carry.h, self.stepper.longest(carry.stepper))
+        longest = self.stops.longest * (jnp.exp(-carry.s) if self.log_time else 1.0)
+        longest = jnp.minimum(longest, self.stepper.longest(carry.stepper))
+        free = jnp.minimum(carry.h, longest)
         clipped = ~carry.landing & (carry.s + free >= limit)
         ahead = carry.s + jnp.where(carry.landing, carry.root, free)
         s = jnp.where(clipped, limit, ahead)
@@ -142,7 +148,19 @@ class _Loop:
         norms = [self.system.sizes(state) for state in pair]
         finite = jnp.isfinite(error) & jnp.all(jnp.isfinite(jnp.maximum(*norms)))
         error = jnp.where(finite, error, jnp.inf)
-        return lax.cond(error <= 1, self.search, self.reject, carry, trial, error)
+        good = error <= 1
+        moves = self.system.sizes(jax.tree.map(jnp.subtract, trial.state, carry.state))
+        change = jnp.max(moves) / jnp.max(norms[1])
+        rests = (change < self.stops.quiet) & (carry.moved > self.stops.trust)
+        quiet = good & (rests | (change < self.stops.still))
+        moved = carry.moved + jnp.where(good & ~quiet, change, 0.0)
+        carry = carry._replace(moved=moved, change=change)
+        ways = (self.reject, self.search, self.wait)
+        return lax.switch(good.astype(int) + quiet, ways, carry, trial, error)
+
+    def wait(self, carry: Carry, trial: _Trial, error: Float[Array, ""]) -> Carry:
+        """Go back to the host, which is to say how long such a step may be."""
+        return carry._replace(status=jnp.array(int(Status.QUIET)))
 
     def reject(self, carry: Carry, trial: _Trial, error: Float[Array, ""]) -> Carry:
         h = (trial.s - carry.s) * self.stepper.control.again(error)
@@ -308,7 +326,7 @@ class _Loop:
         )
 
     def first(self, start: Start, radius: Radius | None) -> Carry:
-        s, state, h, marks = start
+        s, state, h, marks, moved = start
         zero, none = jnp.zeros((), jnp.int64), jnp.zeros((), jnp.float64)
         return Carry(
             s=s,
@@ -319,6 +337,8 @@ class _Loop:
             last=none + 1,
             local=jnp.zeros_like(self.system.sizes(state)),
             strain=none,
+            moved=moved,
+            change=none,
             accepted=zero,
             rejected=zero,
             landed=zero,

@@ -27,6 +27,7 @@ class Leg(NamedTuple):
         evaluations: of the field, in these steps.
         advance: in s.
         h: the next step to try.
+        room: the longest step of a stabilised method that the growth of what is dormant permits.
     """
 
     method: Fixed
@@ -36,6 +37,7 @@ class Leg(NamedTuple):
     evaluations: int
     advance: float
     h: float
+    room: float = math.inf
 
 
 class Pilot:
@@ -93,7 +95,15 @@ class Pilot:
         h = max(leg.advance / leg.steps, leg.h if strained or self._eager else 0.0)
         share = math.inf if strained else leg.rejected / tried
         rho = radius()
-        seen = Seen(leg.method, leg.steps, share, leg.evaluations / tried, rho * h, rho * left())
+        seen = Seen(
+            leg.method,
+            leg.steps,
+            share,
+            leg.evaluations / tried,
+            rho * h,
+            rho * left(),
+            room=rho * leg.room,
+        )
         choice = choose(seen)
         self._asleep = self._attempts + self._nap
         if self._eager:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
@@ -33,6 +34,11 @@ class Position(NamedTuple):
         seconds: wall time so far.
         method: the method that goes on.
         radius: what a stabilised method knows of the spectral radius; else None.
+        moved: relative change of the parameters since their growth was looked at.
+        growth: the largest rate at which anything grows there unseen.
+        still: change in a step below which that is looked at again.
+        lost: by how much a time may be wrong because rounding has excited what was dormant.
+        lost_before: the same, without the present saddle.
     """
 
     s: float
@@ -49,6 +55,11 @@ class Position(NamedTuple):
     seconds: float
     method: Fixed
     radius: Radius | None = None
+    moved: float = math.inf
+    growth: float = 0.0
+    still: float = 0.0
+    lost: float = 0.0
+    lost_before: float = 0.0
 
 
 class Standing(NamedTuple):

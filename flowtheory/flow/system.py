@@ -96,6 +96,7 @@ class Status(IntEnum):
     STEP_TOO_SMALL = 4
     NONFINITE = 5
     STRAINED = 6
+    QUIET = 7
 
 
 class Stops(NamedTuple):
@@ -106,12 +107,21 @@ class Stops(NamedTuple):
         saves: the next save points in s, padded with inf.
         max_steps: budget of attempted steps.
         strain: return as `STRAINED` when about this share of the last 16 steps was rejected.
+        longest: longest step in t.
+        quiet: return as `QUIET` before a step that changes the state by less than this, relative to
+            its largest entry, and
+        trust: when the steps since `Start.moved` was 0 have changed it by more than this; or
+        still: by less than this.
     """
 
     end: Float[Array, ""]
     saves: Float[Array, " saves"]
     max_steps: Int[Array, ""]
     strain: Float[Array, ""] = np.float64(np.inf)  # type: ignore[assignment]
+    longest: Float[Array, ""] = np.float64(np.inf)  # type: ignore[assignment]
+    quiet: Float[Array, ""] = np.float64(0)  # type: ignore[assignment]
+    trust: Float[Array, ""] = np.float64(np.inf)  # type: ignore[assignment]
+    still: Float[Array, ""] = np.float64(0)  # type: ignore[assignment]
 
 
 def field_of(system: System, log_time: bool, args: Any) -> Callable[[Array, State], State]:
@@ -132,9 +142,11 @@ class Start(NamedTuple):
         state: state.
         h: first step to try.
         marks: marks of the last row saved.
+        moved: sum of the relative changes of the state since its growth was looked at.
     """
 
     s: Float[Array, ""]
     state: State
     h: Float[Array, ""]
     marks: Float[Array, " q"] = NO_MARKS
+    moved: Float[Array, ""] = np.float64(0)  # type: ignore[assignment]

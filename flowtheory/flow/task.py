@@ -42,6 +42,10 @@ class Task(NamedTuple):
     settings: Settings = Settings()
 
 
+class Faint(Exception):  # noqa: N818 - it says what is the case, and never leaves the package
+    """What grows next was lost in rounding before the run began (`Before.faint`)."""
+
+
 class Before(NamedTuple):
     """What a part of the flow that was not integrated leaves to the run after it.
 
@@ -49,10 +53,13 @@ class Before(NamedTuple):
         dissipated: the loss that it dissipated.
         signs: of the events, as in `Watched`, in the order of `resolved`; None for a run that
             begins here: what is past at its start is then noted there.
+        faint: whether slower modes were lost in rounding: a run that comes to a saddle at which
+            one of them would take over raises `Faint`.
     """
 
     dissipated: float = 0.0
     signs: Float[np.ndarray, " e"] | None = None
+    faint: bool = False
 
 
 NOTHING = Before()

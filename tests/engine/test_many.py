@@ -15,6 +15,7 @@ from flowtheory import Outcome
 from flowtheory.engine import many
 from flowtheory.errors import DataError, ParameterError
 from flowtheory.flow import loss_below
+from flowtheory.symbolic import matrix_factorization
 
 EPS = np.geomspace(1e-12, 1e-2, 6)
 UNTIL = ft.plateau_left(DROP)
@@ -186,3 +187,25 @@ def test_bad_input_is_refused_before_anything_runs(name: str, monkeypatch: Any) 
 def test_no_problems() -> None:
     with pytest.raises(DataError, match="no problems"):
         tanh_flow().solve_many([], until=UNTIL)
+
+
+def test_a_lane_that_rests_where_something_grows_is_taken_alone() -> None:
+    """At 1e-20 the second mode shares its neurons with the first, far below its tolerance."""
+    strengths = np.diag([2.0, 0.5])
+    flow = ft.GradientFlow(matrix_factorization(2), "half_square", y=strengths)
+    until = ft.loss_below(0.5**2 / 8)
+    starts = [flow.init(scale=scale, seed=1, width=3) for scale in (1e-20, 1e-2)]
+    found = flow.solve_many(starts, until=until)
+    assert found.ok.all()
+    assert found.methods[0].startswith(many.ALONE)
+    for i, params in enumerate(starts):
+        run = flow.solve(params, until=until, save=(), skip=False, rtol=1e-11)
+        assert found.times[i] == pytest.approx(run.t_end, rel=3e-8)
+        assert found.errors[i] < 1e-6 * run.t_end
+    # To a level of the first descent no lane comes to rest, and none is alone.
+    early = flow.solve_many(starts, until=ft.loss_below(1.0))
+    assert not any(name.startswith(many.ALONE) for name in early.methods)
+    # At the minimum nothing grows: a lane that rests there goes on with the others.
+    late = flow.solve_many([flow.init(scale=1.0, seed=1, width=3)], until=ft.loss_below(1e-9))
+    assert late.ok.all()
+    assert not late.methods[0].startswith(many.ALONE)

@@ -11,6 +11,7 @@ from engine.problems import data, start, tanh_flow
 
 import flowtheory as ft
 from flowtheory import Outcome
+from flowtheory.engine.plateau import CLOSED_FORM
 from flowtheory.flow import loss_below
 from flowtheory.flow.descend import DEFAULT
 
@@ -116,4 +117,16 @@ def test_what_a_long_plateau_loses_is_said() -> None:
     for eps, said in ((1e-12, False), (1e-60, True)):
         first = flow.init(scale=eps, seed=0, width=3)
         run = flow.solve(first, until=ft.plateau_left(0.1), estimate=False)
-        assert ("roundoff" in run.stages[0].why) is said
+        assert ("a slower mode has" in run.stages[0].why) is said
+
+
+def test_what_was_lost_in_a_plateau_is_not_waited_for() -> None:
+    """At the saddle where the lost mode would take over the run is begun again without it."""
+    labels = np.diag([3.0, 1.5])
+    flow = ft.GradientFlow(ft.network("matrix-factorization", 2), loss="half_square", y=labels)
+    first = flow.init(scale=1e-60, seed=0, width=3)
+    until = ft.loss_below(1.5**2 / 8)
+    run = flow.solve(first, until=until, estimate=False)
+    assert all(stage.method != CLOSED_FORM for stage in run.stages)
+    whole = flow.solve(first, until=until, skip=False, rtol=1e-11, estimate=False)
+    assert run.t_end == pytest.approx(whole.t_end, rel=3e-8)
