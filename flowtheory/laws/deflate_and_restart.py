@@ -165,8 +165,7 @@ def _times(
         save="norms",
         rtol=1e-12,
         skip=False,
-        # No stabilised method: it would step over the growth of what is dormant.
-        settings=Method(method="dopri8", max_steps=10_000_000),
+        settings=Method(max_steps=10_000_000),
     )
     found = sorted(event.time for event in run.events)
     if len(found) < MODES:

@@ -21,7 +21,6 @@ from jaxtyping import Float
 from flowtheory.clock import Clock
 from flowtheory.engine.gradient_flow import GradientFlow
 from flowtheory.errors import LawError
-from flowtheory.flow.settings import Settings as Method
 from flowtheory.flow.until import NEVER, loss_below
 from flowtheory.judge import Equality, Evidence, Slope
 from flowtheory.laws.claim import Claim, axis
@@ -45,15 +44,6 @@ DURATION = (1 / s_2 - 1 / s_1) * sp.log(1 / eps)
 MODES, WIDTH = 3, 4
 SMALL = 1e-12
 """Scales up to which the constant is claimed: what is left out is O(eps^(2 (1 - s_2/s_1)))."""
-
-
-def product(params: Mapping[str, Any], x: Any) -> Any:
-    """The network f = B A^T x, with one row a mode in both layers.
-
-    Rows are what the step control looks at one by one: so the dormant modes, which may be 1e-50 of
-    the others, keep their relative accuracy.
-    """
-    return x @ params["A"] @ params["B"].T
 
 
 def derive() -> Derivation:
@@ -99,8 +89,9 @@ def times(settings: Settings) -> Iterator[Evidence]:
     rng = np.random.default_rng(settings.seed)
     for done in range(repeats):
         strengths = rng.uniform(1.0, 3.0) * np.cumprod([1.0, *rng.uniform(0.3, 0.6, MODES - 1)])
-        flow = GradientFlow(product, "half_square", x=np.eye(MODES), y=np.diag(strengths))
-        directions = {name: rng.standard_normal((MODES, WIDTH)) for name in "AB"}
+        flow = GradientFlow(matrix_factorization(2), "half_square", y=np.diag(strengths))
+        A, B = (rng.standard_normal((MODES, WIDTH)) for _ in "AB")
+        directions = {"W": A.T, "V": B}
         for scale in scales:
             yield from _run(flow, strengths, directions, float(scale), 1000 * settings.seed + done)
         settings.progress("times of modes", done + 1, repeats)
@@ -109,14 +100,14 @@ def times(settings: Settings) -> Iterator[Evidence]:
 def _run(
     flow: GradientFlow,
     strengths: Float[np.ndarray, " K"],
-    directions: Mapping[str, Float[np.ndarray, "K h"]],
+    directions: Mapping[str, Float[np.ndarray, ...]],
     scale: float,
     seed: int,
 ) -> Iterator[Evidence]:
     """The rows of one run; its seed tells apart the starts, of which each has its own constants."""
     at, error = mode_times(flow, strengths, {n: scale * d for n, d in directions.items()})
-    reach = amplitudes(directions["A"], directions["B"])
-    whole = np.linalg.norm(directions["A"] + directions["B"], axis=1) / 2
+    A, B = directions["W"].T, directions["V"]
+    reach, whole = amplitudes(A, B), np.linalg.norm(A + B, axis=1) / 2
     for i, strength in enumerate(strengths):
         parameters = {"eps": scale, "s": strength, "p": reach[i], "rho": whole[i]}
         for experiment in ("slope", "constant") if scale <= SMALL else ("slope",):
@@ -148,13 +139,11 @@ def mode_times(
     watch = NEVER
     for level in levels[:-1]:
         watch = watch | loss_below(float(level))
-    # No stiff method: on the plateaus it would step over the growth of what is dormant.
     run = flow.solve(
         dict(start),
         until=loss_below(float(levels[-1])),
         watch=watch,
         save="norms",
-        settings=Method(method="dopri8"),
         rtol=1e-11,
     )
     found = sorted(event.time for event in run.events)
