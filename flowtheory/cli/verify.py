@@ -9,9 +9,10 @@ import typer
 
 from flowtheory.cli.console import clear_errors, progress_bar, stdout
 from flowtheory.cli.output import Output
+from flowtheory.cli.work import Work
 
 if TYPE_CHECKING:
-    from flowtheory.laws.record import Settings
+    from flowtheory.laws.record import Law, Settings
 
 DEFAULT_REPORT = Path("out")
 
@@ -43,6 +44,13 @@ def verify(
         float | None,
         typer.Option(help="Longest time of a law in seconds; its evidence so far is kept."),
     ] = None,
+    certify: Annotated[
+        bool,
+        typer.Option(
+            "--certify",
+            help="Prove rows in ball arithmetic where the law knows how (python-flint).",
+        ),
+    ] = False,
     jobs: Annotated[
         int | None, typer.Option(help="With --all: processes at once. Default: one a core.")
     ] = None,
@@ -72,14 +80,31 @@ def verify(
         settings = _settings(seed, effort, data, classes)
         options = f" --data {data} --classes {classes} --seed {seed}"
         options += "" if effort == "standard" else f" --{effort}"
+        options += " --certify" if certify else ""
         if law is None:
             from flowtheory.cli.verify_all import verify_all
 
             place = report or DEFAULT_REPORT / "atlas"
-            code = verify_all(settings, place, output, options, time_limit, jobs, fresh)
+            work = Work(settings, options, time_limit, certify)
+            code = verify_all(work, place, output, jobs, fresh)
         else:
-            code = _verify_one(law, settings, output, options, time_limit)
+            code = _verify_one(law, Work(settings, options, time_limit, certify), output)
     raise typer.Exit(code)
+
+
+def _require_certificates(law: Law) -> None:
+    from flowtheory.errors import ParameterError
+    from flowtheory.laws.registry import LAWS
+    from flowtheory.lower.certified import require_flint
+
+    if not law.certificates:
+        known = [name for name, other in LAWS.items() if other.certificates]
+        raise ParameterError(
+            f"no row of {law.name} can be certified",
+            expected=f"a law with a closed form: {', '.join(known)}",
+            fix="drop --certify",
+        )
+    require_flint()
 
 
 _INTERRUPTED = {
@@ -127,9 +152,7 @@ def _settings(seed: int, effort: str, data: str, classes: str) -> Settings:
     return Settings(seed, Effort(effort), load(data, classes))
 
 
-def _verify_one(
-    name: str, settings: Settings, output: Output, options: str, seconds: float | None
-) -> int:
+def _verify_one(name: str, work: Work, output: Output) -> int:
     """Check everything that can be checked first, then verify, then write."""
     from dataclasses import replace
 
@@ -139,13 +162,16 @@ def _verify_one(
     from flowtheory.report.job import Job, run_job
 
     law = find_law(name)
+    if work.certify:
+        _require_certificates(law)
     target = None if output.no_report else (output.report or DEFAULT_REPORT / law.name)
     if target is not None:
         check_writable(target)
     output.check()
-    command = f"flowtheory verify {name}{options}"
+    command = f"flowtheory verify {name}{work.options}"
     with progress_bar(output.silent) as progress:
-        job = Job(name, replace(settings, progress=progress), command, target, seconds)
+        settings = replace(work.settings, progress=progress)
+        job = Job(name, settings, command, target, work.seconds, work.certify)
         document, paths = run_job(job)
     output.write(document)
     if not output.silent:

@@ -14,11 +14,12 @@ from rich.text import Text
 
 from flowtheory.cli.console import progress_bar, stderr, stdout
 from flowtheory.cli.output import Output
+from flowtheory.cli.work import Work
 from flowtheory.errors import FlowtheoryError, ParameterError
 from flowtheory.judge import Verdict
-from flowtheory.laws.record import Settings
 from flowtheory.laws.registry import LAWS
 from flowtheory.laws.verify import versions
+from flowtheory.lower.certified import require_flint
 from flowtheory.report.atlas import check_atlas, former, write_atlas
 from flowtheory.report.job import Job, run_job
 from flowtheory.report.numbers import number
@@ -28,22 +29,23 @@ Documents = dict[str, dict[str, Any]]
 FAILED = 2
 
 
-def verify_all(
-    settings: Settings,
-    directory: Path,
-    output: Output,
-    options: str,
-    seconds: float | None,
-    jobs: int | None,
-    fresh: bool,
-) -> int:
+def verify_all(work: Work, directory: Path, output: Output, jobs: int | None, fresh: bool) -> int:
     """Run what is missing, write the atlas, and give the exit status of the worst verdict."""
     workers = _workers(jobs)
     directory = directory.expanduser().resolve()
     check_atlas(directory)
     output.check()
+    if work.certify:
+        require_flint()
     todo = [
-        Job(name, settings, f"flowtheory verify {name}{options}", directory / name, seconds)
+        Job(
+            name,
+            work.settings,
+            f"flowtheory verify {name}{work.options}",
+            directory / name,
+            work.seconds,
+            work.certify,
+        )
         for name in LAWS
     ]
     found: Documents = {}
@@ -65,7 +67,7 @@ def verify_all(
                 _say(stderr(), name, result)
             progress("laws", len(found) + len(failed), len(LAWS))
     documents = [found[name] for name in LAWS if name in found]
-    command = f"flowtheory verify --all{options}"
+    command = f"flowtheory verify --all{work.options}"
     atlas = write_atlas(documents, failed, directory, command=command)
     output.write(atlas)
     if not output.silent:
@@ -125,6 +127,8 @@ def _close(console: Console, atlas: dict[str, Any], kept: int, page: Path) -> No
     if atlas["failed"]:
         counts.append(f"{len(atlas['failed'])} FAILED")
     told = f"{atlas['rejected']} of {atlas['variants']} wrong variants rejected"
+    if atlas["certifiable"]:
+        told += f"; {atlas['certified']} of {atlas['certifiable']} rows proved"
     console.print(", ".join(counts) + f"; {told}")
     if kept:
         console.print(f"{kept} laws taken over from before; --fresh runs them again")

@@ -24,6 +24,7 @@ class Evidence:
         seed: of what is random.
         counts: neurons behind the row, by what became of them.
         note: anything else.
+        instance: the case itself (data, start), where its law has a proof for it; not written.
     """
 
     experiment: str
@@ -36,6 +37,7 @@ class Evidence:
     seed: int | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
     note: str = ""
+    instance: Any = field(default=None, repr=False, compare=False)
 
     def __getitem__(self, name: str) -> float:
         """A parameter; NaN if the case does not have it."""

@@ -1,5 +1,9 @@
 """Published laws as objects: one package or file a law, and what a law consists of."""
 
+from flowtheory.laws.certificate import Certificate as Certificate
+from flowtheory.laws.certificate import Certified as Certified
+from flowtheory.laws.certificate import Proof as Proof
+from flowtheory.laws.certificate import closed_form as closed_form
 from flowtheory.laws.check import check_law as check_law
 from flowtheory.laws.claim import Claim as Claim
 from flowtheory.laws.claim import axis as axis

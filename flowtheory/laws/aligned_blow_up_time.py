@@ -15,6 +15,7 @@ import sympy as sp
 
 from flowtheory.clock import Clock
 from flowtheory.judge import Equality, Evidence
+from flowtheory.laws.certificate import closed_form
 from flowtheory.laws.claim import Claim
 from flowtheory.laws.record import (
     Experiment,
@@ -181,6 +182,8 @@ def _claims(layers: int) -> tuple[Claim, Claim]:
     )  # fmt: skip
 
 
+CLAIMS = {layers: _claims(layers) for layers in DEPTHS}
+
 LAW = Law(
     name="aligned-blow-up-time",
     title="blow-up time of aligned layers of unequal gains and any sign",
@@ -206,7 +209,9 @@ LAW = Law(
     clock=Clock("mean", 1.0),
     experiments=(Experiment("times", "rank-one layers of random gains and signs", times),),
     controls=(),
-    claims=tuple(claim for layers in DEPTHS for claim in _claims(layers)),
+    claims=tuple(claim for layers in DEPTHS for claim in CLAIMS[layers]),
+    # Carlson's integrals of more than three arguments have no ball arithmetic.
+    certificates=tuple(map(closed_form, CLAIMS[3])),
     varied=("L", "s", "spread"),
     not_shown=(
         "layers that are not aligned with the moment: three-layer-blow-up has bounds for them",

@@ -16,6 +16,7 @@ from flowtheory.clock import Clock
 from flowtheory.engine.gradient_flow import GradientFlow
 from flowtheory.flow.until import loss_below
 from flowtheory.judge import Equality, Evidence
+from flowtheory.laws.certificate import closed_form
 from flowtheory.laws.claim import Claim
 from flowtheory.laws.record import Experiment, Law, Settings, Statement, SymbolInfo
 from flowtheory.symbolic import Derivation, Line, deep_linear, effective_flow
@@ -93,6 +94,23 @@ def _passage(flow: GradientFlow, depth: int, strength: float, scale: float, seed
     )
 
 
+CLAIMS = (
+    Claim(
+        "two layers: T = ln[...]/(2 s)", "passage", Equality(1e-8), TWO_LAYERS,
+        {"twice the rate": TWO_LAYERS / 2, "no saturation": sp.log(w_f / w_0) / s},
+        families=("L = 2",), axis="w_0",
+    ),
+    Claim(
+        "deeper: T in closed form with 2F1", "passage", Equality(1e-8), TIME,
+        {
+            "leading part alone": LEADING,
+            "rate L times as large": TIME / L,
+            "one power less": TIME * w_0,
+        },
+        families=tuple(f"L = {depth}" for depth in DEPTHS[1:]), axis="w_0",
+    ),
+)  # fmt: skip
+
 LAW = Law(
     name="deep-linear-time",
     title="passage time of one mode of a deep linear network, any depth",
@@ -118,22 +136,8 @@ LAW = Law(
     clock=Clock("mean", 1.0),
     experiments=(Experiment("passage", "a chain of scalar layers", passage),),
     controls=(),
-    claims=(
-        Claim(
-            "two layers: T = ln[...]/(2 s)", "passage", Equality(1e-8), TWO_LAYERS,
-            {"twice the rate": TWO_LAYERS / 2, "no saturation": sp.log(w_f / w_0) / s},
-            families=("L = 2",), axis="w_0",
-        ),
-        Claim(
-            "deeper: T in closed form with 2F1", "passage", Equality(1e-8), TIME,
-            {
-                "leading part alone": LEADING,
-                "rate L times as large": TIME / L,
-                "one power less": TIME * w_0,
-            },
-            families=tuple(f"L = {depth}" for depth in DEPTHS[1:]), axis="w_0",
-        ),
-    ),
+    claims=CLAIMS,
+    certificates=tuple(map(closed_form, CLAIMS)),
     not_shown=(
         "several modes at once, which interact unless the start is aligned with them",
         "unbalanced layers: unbalanced-linear has their time",

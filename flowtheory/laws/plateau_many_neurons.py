@@ -124,7 +124,7 @@ def resting(settings: Settings) -> Iterator[Evidence]:
 
 
 def _resting(flow: GradientFlow, unit: Params, order: int, seed: int) -> Iterator[Evidence]:
-    scale = 1e-3 if order == 2 else 1e-2
+    scale = 1e-3 if order == 2 else 3e-3
     strength = abs(SETTINGS[order].strength(flow))
     # w falls as e^{-2 h a t} for p = 2, as 1/(3 h a t) for p = 3.
     end = {2: 300.0, 3: 3e4}[order] / (strength * scale ** (order - 1))

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from flowtheory.data import LabelledData
-    from flowtheory.laws.claim import Claim
+    from flowtheory.laws.certificate import Certificate, Certified
+from flowtheory.laws.claim import Claim
 
 
 class Effort(Enum):
@@ -160,6 +161,8 @@ class Law:
     references: tuple[str, ...]
     docs: str
     claims: tuple[Claim, ...] = ()
+    # What rows can be proved, in ball arithmetic.
+    certificates: tuple[Certificate, ...] = ()
     # Names of the parameters that say what was tested; all, if empty.
     varied: tuple[str, ...] = ()
     derive: Callable[[], Any] | None = None
@@ -185,6 +188,8 @@ class Verification:
     versions: Mapping[str, str]
     # Why the run ended before all evidence was there, if it did; the verdict then is not AGREES.
     stopped: str = ""
+    # What the law's certificates gave, if they were asked for.
+    certified: tuple[Certified, ...] = ()
 
     @property
     def rows(self) -> tuple[Evidence, ...]:

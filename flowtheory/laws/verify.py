@@ -11,6 +11,7 @@ from importlib.metadata import version
 
 from flowtheory.errors import FlowtheoryError, LawError
 from flowtheory.judge import Evidence, Finding, Verdict
+from flowtheory.laws.certificate import certify_all
 from flowtheory.laws.record import (
     Curves,
     Experiment,
@@ -26,7 +27,11 @@ _RECORDED = ("flowtheory", "jax", "diffrax", "sympy", "numpy", "scipy", "numba",
 
 
 def verify(
-    law: Law, settings: Settings | None = None, *, seconds: float | None = None
+    law: Law,
+    settings: Settings | None = None,
+    *,
+    seconds: float | None = None,
+    certify: bool = False,
 ) -> Verification:
     """Run every experiment of a law and judge its claims and controls.
 
@@ -39,6 +44,7 @@ def verify(
         settings: seed, effort, data.
         seconds: the longest time. What was measured by then is kept and judged; without the rest
             the verdict is not AGREES.
+        certify: also try to prove rows, where the law knows how; no verdict depends on it.
 
     Raises:
         LawError: an experiment failed, or a prediction cannot be evaluated at the rows.
@@ -48,6 +54,8 @@ def verify(
     results, stopped = _run(law, settings, seconds)
     results = {name: _judged(law, name, result) for name, result in results.items()}
     controls = {} if stopped else _controls(law, results)
+    rows = [row for result in results.values() for row in result.rows]
+    certified = certify_all(law.certificates, rows) if certify else ()
     return Verification(
         law,
         _verdict(results, controls, stopped),
@@ -57,6 +65,7 @@ def verify(
         time.perf_counter() - began,
         versions(),
         stopped,
+        certified,
     )
 
 

@@ -6,6 +6,10 @@ from flowtheory.lower.certified import Enclosure as Enclosure
 from flowtheory.lower.certified import enclose as enclose
 from flowtheory.lower.certified import enclose_blow_up as enclose_blow_up
 from flowtheory.lower.certified import enclose_passage as enclose_passage
+from flowtheory.lower.certified import enclose_sum as enclose_sum
+from flowtheory.lower.certified import rational as rational
+from flowtheory.lower.certified_alignment import Alignment as Alignment
+from flowtheory.lower.certified_alignment import enclose_alignment as enclose_alignment
 from flowtheory.lower.event_exact import EarlyFlow as EarlyFlow
 from flowtheory.lower.event_exact import SmallScaleRun as SmallScaleRun
 from flowtheory.lower.event_exact import early_states as early_states

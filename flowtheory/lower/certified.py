@@ -8,10 +8,10 @@ numbers put in are taken as the exact rationals that they are (a float is a dyad
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 import sympy as sp
@@ -25,6 +25,7 @@ DIGITS = 20
 _GUARD = 32  # bits beyond the digits that are asked for
 _DOUBLINGS = 8
 _RF_WEIGHT = sp.Rational(3, 2)
+_NOTHING: Mapping[sp.Symbol, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -69,16 +70,44 @@ def enclose(
             expected="a number for each",
             fix="values={symbol: Rational(1, 3), ...}",
         )
-    flint = _flint()
+    return _refined(lambda: _ball(formula), digits, str(expression))
+
+
+def enclose_sum(
+    expression: sp.Expr, cases: Sequence[Mapping[sp.Symbol, Any]], *, digits: int = DIGITS
+) -> Enclosure:
+    """The sum of a formula's values at several sets of rational numbers, as `enclose`.
+
+    The numbers may have thousands of digits: SymPy does not look at them.
+
+    Args:
+        expression: see `enclose`; without special functions.
+        cases: a `flint.fmpq` for every symbol, one mapping a term.
+        digits: of the sum.
+
+    Raises:
+        ParameterError: as `enclose`.
+        PrecisionError: as `enclose`.
+    """
+
+    def ball() -> Any:
+        return _summed(*(_ball(expression, case) for case in cases))
+
+    return _refined(ball, digits, f"the sum of {expression}")
+
+
+def _refined(ball: Callable[[], Any], digits: int, name: str) -> Enclosure:
+    """The ball at a precision at which it is as small as is asked for."""
+    flint = require_flint()
     bits = math.ceil(digits * math.log2(10)) + _GUARD
     for _ in range(_DOUBLINGS):
         with flint.ctx.workprec(bits):
-            ball = _ball(formula)
-            if ball.is_finite() and ball.rel_accuracy_bits() >= digits * math.log2(10):
-                return _enclosure(ball, digits)
+            found = ball()
+            if found.is_finite() and found.rel_accuracy_bits() >= digits * math.log2(10):
+                return _enclosure(found, digits)
         bits *= 2
     raise PrecisionError(
-        f"{expression} is not known to {digits} digits at {bits // 2} bits",
+        f"{name} is not known to {digits} digits at {bits // 2} bits",
         expected="a finite real value that is not 0",
         fix="check that the values lie in the formula's domain",
     )
@@ -140,7 +169,12 @@ def enclose_passage(
 
 
 @cache
-def _flint() -> ModuleType:
+def require_flint() -> ModuleType:
+    """The module `flint`.
+
+    Raises:
+        ParameterError: python-flint is not installed.
+    """
     try:
         import flint
     except ImportError as error:
@@ -152,6 +186,11 @@ def _flint() -> ModuleType:
     return flint
 
 
+def rational(value: float) -> Any:
+    """A float as the rational number (`flint.fmpq`) that it is."""
+    return require_flint().fmpq(*float(value).as_integer_ratio())
+
+
 def _enclosure(ball: Any, digits: int) -> Enclosure:
     """The ball as floats, the rounding of its midpoint within the radius."""
     midpoint = float(ball.mid())
@@ -159,15 +198,17 @@ def _enclosure(ball: Any, digits: int) -> Enclosure:
     return Enclosure(midpoint, math.nextafter(off, math.inf), ball.str(digits))
 
 
-def _ball(node: sp.Basic) -> Any:
-    """The ball of an expression without symbols."""
-    flint = _flint()
+def _ball(node: sp.Basic, values: Mapping[sp.Symbol, Any] = _NOTHING) -> Any:
+    """The ball of an expression at rational values of its symbols."""
+    flint = require_flint()
+    if isinstance(node, sp.Symbol):
+        return flint.arb(values[node])
     if isinstance(node, sp.Rational):
         return flint.arb(flint.fmpq(int(node.p), int(node.q)))
     if isinstance(node, sp.Float):
         return _ball(sp.Rational(node))
     if isinstance(node, sp.Pow):
-        return _power(node.base, node.exp)
+        return _power(node.base, node.exp, values)
     if isinstance(node, CarlsonR | CarlsonRF):
         return _elliptic(node)
     if isinstance(node, sp.hyper) and (len(node.ap), len(node.bq)) == (2, 1):
@@ -180,23 +221,25 @@ def _ball(node: sp.Basic) -> Any:
             expected="rational numbers, powers, elementary functions, 2F1 and R_F",
             fix="rewrite the formula, or add the function to flowtheory.lower.certified",
         )
-    return rule(*(_ball(argument) for argument in node.args))
+    return rule(*(_ball(argument, values) for argument in node.args))
 
 
-def _power(base: sp.Basic, exponent: sp.Basic) -> Any:
-    value = _ball(base)
+def _power(base: sp.Basic, exponent: sp.Basic, values: Mapping[sp.Symbol, Any]) -> Any:
+    value = _ball(base, values)
     if exponent == sp.S.Half:
         return value.sqrt()
     if exponent == -sp.S.Half:
         return value.rsqrt()
-    return value ** (int(exponent) if isinstance(exponent, sp.Integer) else _ball(exponent))
+    if isinstance(exponent, sp.Integer):
+        return value ** int(exponent)
+    return value ** _ball(exponent, values)
 
 
 def _gauss(a: Any, b: Any, c: Any, z: Any) -> Any:
     r"""${}_2F_1$, told which differences are integers: a ball around one does not know it."""
     differences = {"ab": a - b, "ac": a - c, "bc": b - c, "abc": a + b - c}
     known = {name: bool(value.is_Integer) for name, value in differences.items()}
-    argument = _flint().acb(_ball(z))
+    argument = require_flint().acb(_ball(z))
     return argument.hypgeom_2f1(_ball(a), _ball(b), _ball(c), **known).real
 
 
@@ -213,7 +256,7 @@ def _elliptic(node: CarlsonR | CarlsonRF) -> Any:
                 fix="three aligned layers; deeper ones are not certified",
             )
         arguments = [z for b, z in half for _ in range(int(b))]
-    return _flint().acb.elliptic_rf(*map(_ball, arguments)).real
+    return require_flint().acb.elliptic_rf(*map(_ball, arguments)).real
 
 
 def _summed(*balls: Any) -> Any:
@@ -225,7 +268,7 @@ def _multiplied(*balls: Any) -> Any:
 
 
 def _constant(name: str) -> Callable[[], Any]:
-    return lambda: getattr(_flint().arb, name)()
+    return lambda: getattr(require_flint().arb, name)()
 
 
 def _method(name: str) -> Callable[[Any], Any]:

@@ -36,6 +36,8 @@ def entry(document: Document) -> dict[str, Any]:
             {"name": one["name"], "verdict": one["verdict"]} for one in document["controls"]
         ],
         "rejected": sum(one["verdict"] == "DISAGREES" for one in document["controls"]),
+        "certified": sum(one["certified"] for one in document["certificates"]),
+        "certifiable": sum(one["rows"] for one in document["certificates"]),
         "not_shown": document["not_shown"],
         "seconds": document["seconds"],
         "effort": document["effort"],
@@ -73,6 +75,8 @@ def write_atlas(
         "verdicts": Counter(law["verdict"] for law in laws),
         "rejected": sum(law["rejected"] for law in laws),
         "variants": sum(len(law["variants"]) for law in laws),
+        "certified": sum(law["certified"] for law in laws),
+        "certifiable": sum(law["certifiable"] for law in laws),
         "seconds": sum(law["seconds"] for law in laws),
         "versions": documents[0]["versions"] if documents else {},
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from enum import Enum
 from typing import Any
 
@@ -68,6 +69,7 @@ def to_dict(verification: Verification, *, command: str = "") -> dict[str, Any]:
             for fit in result.fits
         ],
         "controls": _controls(verification),
+        "certificates": [asdict(one) for one in verification.certified],
         "assumptions": [_assumption(one, settings.data) for one in law.assumptions],
         "experiments": [
             {

@@ -23,6 +23,7 @@ class Job:
     command: str
     target: Path | None = None
     seconds: float | None = None
+    certify: bool = False
 
 
 def run_job(job: Job) -> tuple[dict[str, Any], Mapping[str, Path]]:
@@ -31,7 +32,7 @@ def run_job(job: Job) -> tuple[dict[str, Any], Mapping[str, Path]]:
     Returns:
         The document of the verification, and the files written.
     """
-    verification = verify(find_law(job.law), job.settings, seconds=job.seconds)
+    verification = verify(find_law(job.law), job.settings, seconds=job.seconds, certify=job.certify)
     document = to_dict(verification, command=job.command)
     if job.target is None:
         return document, {}

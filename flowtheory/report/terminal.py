@@ -77,6 +77,7 @@ def _findings(document: Mapping[str, Any]) -> Table:
         verdict = Text(one["verdict"], STYLES[one["verdict"]])
         table.add_row(claim, str(one["cases"]), found, verdict)
     _add_controls(table, document["controls"])
+    _add_certificates(table, document["certificates"])
     return table
 
 
@@ -86,6 +87,19 @@ def _add_controls(table: Table, controls: Sequence[Mapping[str, Any]]) -> None:
     for one in controls:
         verdict = Text(one["verdict"], _CONTROL_STYLES[one["verdict"]])
         table.add_row(one["name"], str(one["cases"]), number(one["value"]), verdict)
+
+
+def _add_certificates(table: Table, certificates: Sequence[Mapping[str, Any]]) -> None:
+    if certificates:
+        table.add_row(Text("certificates: rows proved in ball arithmetic", "dim"))
+    for one in certificates:
+        claim, refuted = Text(one["claim"]), one["refuted"]
+        if one["detail"]:
+            claim.append(f"\n{one['detail']}", "dim")
+        whole = one["certified"] == one["rows"]
+        said = f"{refuted} REFUTED" if refuted else "all" if whole else f"{one['unproved']} not"
+        style = "bold red" if refuted else "green" if whole else "yellow"
+        table.add_row(claim, str(one["rows"]), f"{one['certified']} proved", Text(said, style))
 
 
 def _verdict(document: Mapping[str, Any]) -> Table:

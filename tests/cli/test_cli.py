@@ -229,3 +229,24 @@ def test_control_c_leaves_no_partial_report(tmp_path):
     assert "nothing was written" in said
     assert "Traceback" not in said
     assert list(tmp_path.iterdir()) == []
+
+
+def test_verify_certify_says_what_is_proved(tmp_path):
+    path = tmp_path / "deep.json"
+    result = run(
+        "verify", "deep-linear-time", "--quick", "--certify", "--no-report", "--json", path
+    )
+    assert result.exit_code == 0
+    assert "rows proved in ball arithmetic" in result.output
+    document = json.loads(path.read_text())
+    assert document["command"].endswith("--quick --certify")
+    assert [one["certified"] for one in document["certificates"]] == [
+        one["rows"] for one in document["certificates"]
+    ]
+
+
+def test_a_law_without_closed_forms_cannot_be_certified():
+    result = run("verify", "bottleneck", "--quick", "--certify", "--no-report")
+    assert result.exit_code == 2
+    assert "no row of bottleneck can be certified" in result.output
+    assert "deep-linear-time" in result.output

@@ -94,10 +94,10 @@ def test_what_cannot_be_certified_is_said():
 
 
 def test_a_missing_library_is_named_with_its_remedy(monkeypatch):
-    certified._flint.cache_clear()
+    certified.require_flint.cache_clear()
     monkeypatch.setitem(sys.modules, "flint", None)
     try:
         with pytest.raises(ParameterError, match=r"flowtheory\[certify\]"):
             enclose(sp.sqrt(x), {x: 2})
     finally:
-        certified._flint.cache_clear()
+        certified.require_flint.cache_clear()

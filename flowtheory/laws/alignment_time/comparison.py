@@ -6,7 +6,7 @@ mirror problem covers $V_-$.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -15,21 +15,25 @@ from flowtheory.data import Case
 from flowtheory.exact import propagate
 from flowtheory.judge import Evidence
 from flowtheory.laws.alignment_time import formulas
+from flowtheory.laws.alignment_time.proof import Neuron
 from flowtheory.laws.rows import evidence
 from flowtheory.measure import AlignmentTimes, Cone, alignment_times
 
 PARTS = ("a", "b", "c")
+_ROUNDING = 1e-11  # of times from event-exact propagation
+_ULPS = 1e-13  # of the directions of a start and of x_-, propagated
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Measured T X_min and the applicable bound, per neuron, with the part of the theorem."""
+    """Measured T X_min with its error and the applicable bound, per neuron, and the part."""
 
     case: Case
     times: AlignmentTimes
     measured: Float[np.ndarray, " h"]
     predicted: Float[np.ndarray, " h"]
     part: np.ndarray
+    error: Float[np.ndarray, " h"]
 
     def row(
         self,
@@ -51,7 +55,7 @@ class Comparison:
         if not chosen.any():
             return None
         j = int(np.argmax(np.where(chosen, self.measured, -np.inf) / bound))
-        return evidence(
+        row = evidence(
             experiment,
             self.case.data,
             bound[j],
@@ -62,6 +66,9 @@ class Comparison:
             counts=self.times.counts,
             note=note or (f"part {part}" if part else ""),
         )
+        data, case = self.case.data, self.case
+        neuron = Neuron(data.x, data.y, case.w0[j], case.active[j], str(self.part[j]))
+        return replace(row, error=float(self.error[j]), instance=neuron)
 
 
 def align(case: Case, *, delta: float = 1e-3) -> AlignmentTimes:
@@ -84,12 +91,16 @@ def compare(case: Case) -> Comparison:
     part = np.where(in_repelling_cone, "c", np.where(dies | (times.first_phi >= 0), "b", "a"))
     plain = float(formulas.bound(data.mu))
     predicted = np.where(part == "b", float(formulas.rising_bound(data.mu)), plain)
+    measured = np.where(started_dead, np.nan, times.pattern * data.x_min)
+    error = _ROUNDING * measured
     if in_repelling_cone.any():
         angle = _angle_to(case.w0[in_repelling_cone], data.x_minus)
         extra = formulas.repeller_term(angle, np.linalg.norm(data.x_minus))
         predicted[in_repelling_cone] += extra * data.x_min
-    measured = np.where(started_dead, np.nan, times.pattern * data.x_min)
-    return Comparison(case, times, measured, predicted, part)
+        # Rounding errors of w_0 are errors of the small angle to x_-, on which the time depends.
+        unit = data.x_min / np.linalg.norm(data.x_minus)
+        error[in_repelling_cone] += _ULPS / angle * unit
+    return Comparison(case, times, measured, predicted, part, error)
 
 
 def a_posteriori(comparison: Comparison) -> Float[np.ndarray, " h"]:

@@ -13,6 +13,7 @@ from flowtheory.laws.alignment_time.controls import CONTROLS
 from flowtheory.laws.alignment_time.figures import alignment_time_figures
 from flowtheory.laws.alignment_time.finite_eps import finite_eps
 from flowtheory.laws.alignment_time.in_cone import in_cone
+from flowtheory.laws.alignment_time.proof import CERTIFICATE
 from flowtheory.laws.alignment_time.real import real_data
 from flowtheory.laws.alignment_time.training import directions, training
 from flowtheory.laws.record import Assumption, Experiment, Law, Statement, SymbolInfo
@@ -124,6 +125,7 @@ LAW = Law(
         "and implicit bias for correlated inputs. NeurIPS 2023. arXiv:2306.06479.",
     ),
     docs="docs/laws/alignment-time.md",
+    certificates=(CERTIFICATE,),
     derive=derive_alignment,
     figures=alignment_time_figures,
 )
