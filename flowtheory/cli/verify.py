@@ -17,6 +17,20 @@ if TYPE_CHECKING:
 DEFAULT_REPORT = Path("out")
 
 
+Certify = Annotated[
+    bool,
+    typer.Option(
+        "--certify", help="Prove rows in ball arithmetic where the law knows how (python-flint)."
+    ),
+]
+Jobs = Annotated[
+    int | None, typer.Option(help="With --all: processes at once. Default: one a core.")
+]
+Fresh = Annotated[
+    bool, typer.Option("--fresh", help="With --all: do not take over results of the same command.")
+]
+
+
 def verify(
     law: Annotated[
         str | None,
@@ -44,20 +58,9 @@ def verify(
         float | None,
         typer.Option(help="Longest time of a law in seconds; its evidence so far is kept."),
     ] = None,
-    certify: Annotated[
-        bool,
-        typer.Option(
-            "--certify",
-            help="Prove rows in ball arithmetic where the law knows how (python-flint).",
-        ),
-    ] = False,
-    jobs: Annotated[
-        int | None, typer.Option(help="With --all: processes at once. Default: one a core.")
-    ] = None,
-    fresh: Annotated[
-        bool,
-        typer.Option("--fresh", help="With --all: do not take over results of the same command."),
-    ] = False,
+    certify: Certify = False,
+    jobs: Jobs = None,
+    fresh: Fresh = False,
     report: Annotated[
         Path | None, typer.Option(help="Directory of the report. Default: out/LAW or out/atlas.")
     ] = None,
