@@ -29,7 +29,7 @@ def main() -> None:
         ft.network("fully-connected", 3, "tanh"), loss="half_square", reduction="mean", x=x, y=y
     )
     start = flow.init(scale=SCALE, seed=args.seed, width=WIDTH)
-    run = flow.solve(start, until=ft.loss_below(0.1 * 0.5 * np.mean(y**2)), save="parameters")
+    run = flow.solve(start, until=ft.loss_below(0.05 * float(np.mean(y**2))), save="parameters")
     left = int(np.argmax(run.loss < 0.99 * run.loss[0]))
     figure, ((loss, before, after),) = panels(2.1, 1, 3, width_ratios=(1.3, 1, 1))
     loss.plot(run.times / run.times[left], run.loss / run.loss[0], color=BLUE)
