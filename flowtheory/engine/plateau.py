@@ -251,8 +251,9 @@ def _homogeneous(
         if level <= start.log_norm:
             return math.inf, None
         found = grown(lead.sundman, params, level - start.log_norm, given)
-        errors.append(found.error * math.exp(tick))
         t = found.time * math.exp(tick)
+        # An exponent of hundreds leaves the digits of its exponential to its own rounding error.
+        errors.append(found.error * math.exp(tick) + _ULP * (abs(tick) + 4) * t)
         return t, (from_polar(found.state) if t <= horizon else None)
 
     def rate(theta: Any) -> float:
@@ -272,6 +273,7 @@ def _homogeneous(
     return handed._replace(error=handed.error + errors[-1], own=errors[-1])
 
 
+_ULP = float(np.finfo(np.float64).eps)
 _LONGEST = 700.0  # ln of the largest time that float64 holds, less a margin
 CLOSED_FORM = "leading flow in closed form"
 _SUNDMAN = "leading flow in log-norm and Sundman time"

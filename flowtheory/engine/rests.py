@@ -107,9 +107,9 @@ class _Resting(NamedTuple):
 
     def grows(self, i: int, found: Dormant, change: float, left: float) -> bool:
         """Whether something grows unseen at a lane's place; else when to look again."""
-        grows = found.rate > 0
-        if grows and not found.visible and found.rate * left > 1:
+        if found.unseen and found.rate * left > 1:
             return True
+        grows = found.rate > 0
         # What grows, or how long it has, may be covered by what still decays: look again.
         self.change[i] = CALMER * change if grows else self.usual
         self.moved[i] = math.inf if grows else 0.0

@@ -74,9 +74,9 @@ class Dormant(NamedTuple):
     products: int
 
     @property
-    def visible(self) -> bool:
-        """Whether an error estimate sees what grows, or what still decays covers it."""
-        return self.share >= _VISIBLE
+    def unseen(self) -> bool:
+        """Whether something grows that no error estimate sees (nor what still decays covers)."""
+        return self.rate > 0 and self.share < _VISIBLE
 
     @property
     def lost(self) -> float:

@@ -16,7 +16,7 @@ from jaxtyping import Float
 
 from flowtheory.flow.choice import time_left
 from flowtheory.flow.diagnose import Verdict, runaway, standstill
-from flowtheory.flow.dormant import BLUNT, CALM, CALMER, SHARP, TRUST, dormant, moves, reach
+from flowtheory.flow.dormant import BLUNT, CALM, SHARP, TRUST, dormant, moves, reach
 from flowtheory.flow.loop import Carry, look, stretch
 from flowtheory.flow.pilot import Leg, Pilot
 from flowtheory.flow.polar import chosen
@@ -90,8 +90,6 @@ class Drive:
             for late in (False, True)
         ]
         self.atol = task.settings.absolute(groups)
-        # From 0 on: at t = 1e99 a step of order one is below the resolution of the time.
-        self.origin = 0.0 if task.log_time else t_start
         s = math.log1p(t_start) if task.log_time else 0.0
         rate = float(speed / size) * (1 + t_start if task.log_time else 1.0)
         self.unit = _FIRST_STEP / rate if rate > 0 else 1.0
@@ -115,6 +113,8 @@ class Drive:
             seconds=0.0,
             method=self.pilot.first,
             radius=self._unknown(params, self.pilot.first),
+            # From 0 on: at t = 1e99 a step of order one is below the resolution of the time.
+            origin=0.0 if task.log_time else t_start,
         )
         self._begin_stage()
         first_row, marks = self._seen()
@@ -150,10 +150,10 @@ class Drive:
         return self._to_t(self.position.s) if self.ended is None else self.ended
 
     def _to_t(self, s: float) -> float:
-        return math.expm1(s) if self.task.log_time else self.origin + s
+        return math.expm1(s) if self.task.log_time else self.position.origin + s
 
     def _to_s(self, t: float) -> float:
-        return math.log1p(t) if self.task.log_time else t - self.origin
+        return math.log1p(t) if self.task.log_time else t - self.position.origin
 
     def _watched(self) -> Watched:
         at = self.position
@@ -368,6 +368,8 @@ class Drive:
                 self._settle(runaway(self.flow, self.position.params, self.t, asked=True))
                 level = self.position.runaway
                 self.position = self.position._replace(runaway=level * _RUNAWAY)
+            case Status.STEP_TOO_SMALL if self._rebased():
+                pass
             case Status.STEP_TOO_SMALL | Status.NONFINITE:
                 self._settle(runaway(self.flow, self.position.params, self.t, asked=False))
                 failed = Outcome.STIFF if status is Status.STEP_TOO_SMALL else Outcome.NONFINITE
@@ -377,25 +379,23 @@ class Drive:
             case _:
                 self._look_around()
 
+    def _rebased(self) -> bool:
+        """Time counts from here on: after 1e20 a step of order one was below its resolution."""
+        at = self.position
+        if self.task.log_time or at.s <= 0:
+            return False
+        saved = self.saved_at == at.s
+        self.position = at._replace(origin=self.t, s=0.0)
+        self.saved_at = 0.0 if saved else -math.inf
+        return True
+
     def _listen(self, change: float) -> None:
         """What may be growing unseen, before a step that changes the parameters little."""
-        at = self.position
-        calm = change < CALM
-        limits = SHARP if calm else BLUNT
+        at, limits = self.position, SHARP if change < CALM else BLUNT
         found = dormant(self.flow.functions, at.params, self.flow.data, limits)
-        grows = found.rate > 0 and not found.visible
-        if grows and self.faint:
+        if self.faint and found.unseen:
             raise Faint
-        # Of looks at one saddle the calmest counts; another saddle adds to those before.
-        before = at.lost if at.moved > TRUST else at.lost_before
-        self.position = at._replace(
-            moved=0.0,
-            growth=found.rate if grows else 0.0,
-            still=CALMER * change if found.rate > 0 else 0.0,
-            lost=before + (found.lost if calm else 0.0),
-            lost_before=before,
-            evaluations=at.evaluations + 2 * found.products,
-        )
+        self.position = at.looked(found, change)
 
     def _look_around(self) -> None:
         """Now and then: whether what is waited for can still happen within the budget."""

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from jaxtyping import Float
 
+from flowtheory.flow.dormant import CALM, CALMER, TRUST, Dormant
 from flowtheory.flow.radius import Radius
 from flowtheory.flow.run import Happened, Stage
 from flowtheory.flow.settings import Fixed
@@ -20,7 +21,7 @@ class Position(NamedTuple):
     """Where a run is.
 
     Attributes:
-        s: the loop's time, t or log(1 + t).
+        s: the loop's time, t less its origin, or log(1 + t).
         h: the next step to try.
         params: parameters.
         dissipated: loss dissipated so far.
@@ -39,6 +40,7 @@ class Position(NamedTuple):
         still: change in a step below which that is looked at again.
         lost: by how much a time may be wrong because rounding has excited what was dormant.
         lost_before: the same, without the present saddle.
+        origin: of the loop's time.
     """
 
     s: float
@@ -60,6 +62,22 @@ class Position(NamedTuple):
     still: float = 0.0
     lost: float = 0.0
     lost_before: float = 0.0
+    origin: float = 0.0
+
+    def looked(self, found: Dormant, change: float) -> Position:
+        """After a look at what grows, before a step that would change the parameters by `change`.
+
+        Of looks at one saddle the calmest counts; another saddle adds to those before.
+        """
+        before = self.lost if self.moved > TRUST else self.lost_before
+        return self._replace(
+            moved=0.0,
+            growth=found.rate if found.unseen else 0.0,
+            still=CALMER * change if found.rate > 0 else 0.0,
+            lost=before + (found.lost if change < CALM else 0.0),
+            lost_before=before,
+            evaluations=self.evaluations + 2 * found.products,
+        )
 
 
 class Standing(NamedTuple):

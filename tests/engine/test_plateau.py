@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import mpmath as mp
 import numpy as np
 import pytest
 from engine.problems import data, start, tanh_flow
@@ -14,6 +15,7 @@ from flowtheory import Outcome
 from flowtheory.engine.plateau import CLOSED_FORM
 from flowtheory.flow import loss_below
 from flowtheory.flow.descend import DEFAULT
+from flowtheory.symbolic import deep_linear
 
 x, y = data()
 TIGHT = replace(DEFAULT, max_steps=200_000)
@@ -130,3 +132,20 @@ def test_what_was_lost_in_a_plateau_is_not_waited_for() -> None:
     assert all(stage.method != CLOSED_FORM for stage in run.stages)
     whole = flow.solve(first, until=until, skip=False, rtol=1e-11, estimate=False)
     assert run.t_end == pytest.approx(whole.t_end, rel=3e-8)
+
+
+def test_a_descent_that_is_short_beside_its_time() -> None:
+    """Eight layers: 1e23 units of time, and a descent of a few, below the resolution of that."""
+    strength, scale = 1.87, 1e-4
+    flow = ft.GradientFlow(deep_linear(8, output="scalar"), "half_square", x=[[1.0]], y=[strength])
+    start = {name: np.full_like(value, scale) for name, value in flow.init(width=1).items()}
+    run = flow.solve(start, until=ft.loss_below(0.005 * strength**2), rtol=1e-11)
+    assert run.outcome is Outcome.EVENT
+    with mp.workdps(30):
+        end = (mp.mpf(9) / 10 * mp.mpf(strength)) ** (mp.mpf(1) / 8)
+        exact = mp.quad(
+            lambda u: mp.exp(u) ** -6 / (mp.mpf(strength) - mp.exp(8 * u)),
+            mp.linspace(mp.log(mp.mpf(scale)), mp.log(end), 60),
+        )
+    # The error counts the rounding of exp(k ln eps), which is what limits so long a time.
+    assert abs(run.t_end - float(exact)) < run.error_estimate < 1e-11 * run.t_end
