@@ -6,7 +6,8 @@ import math
 import re
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-_PRINTED = (("<=", "≤"), (">=", "≥"), ("->", "→"), ("..", " to "), (" - ", " − "))
+_PRINTED = (("<=", "≤"), (">=", "≥"), ("->", "→"), (" - ", " − "))
+_RANGE = re.compile(r"(?<!\.)\.\.(?!\.)")  # not the dots of what is left out
 _POWER = re.compile(r"(?<![\w.])(?P<mantissa>\d+(?:\.\d+)?)e(?P<exponent>-?\d+)\b")
 # A sign, not a hyphen inside a word or an exponent.
 _MINUS = re.compile(r"(?<![\w^)])-(?=\d)")
@@ -71,9 +72,12 @@ def typeset(text: str) -> str:
 
     >>> typeset("ratio <= 1e-06"), typeset("0..0.5"), typeset("1 - 1.2e-7").replace("\xa0", " ")
     ('ratio ≤ 10⁻⁶', '0 to 0.5', '1 − 1.2 × 10⁻⁷')
+    >>> typeset("T = ln[...]/(2 s)")
+    'T = ln[...]/(2 s)'
     """
     for plain, printed in _PRINTED:
         text = text.replace(plain, printed)
+    text = _RANGE.sub(" to ", text)
     return _MINUS.sub("−", _POWER.sub(_power_of_ten, text))
 
 
