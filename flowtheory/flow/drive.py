@@ -44,7 +44,6 @@ from flowtheory.precision import float64
 _FIRST_STEP = 1e-2
 _RUNAWAY = 1e4
 _PATIENCE = 2000  # steps between two looks at the Hessian
-_LOG_TIME = 100.0  # of the tolerance, for the growth of what is dormant
 _QUIET = 0.1  # seconds between two calls of a progress callback
 
 
@@ -261,14 +260,13 @@ class Drive:
         at, rtol = self.position, self.task.settings.rtol
         end, strain = self._to_s(self.task.t_end), self.pilot.strain(at.method)
         numbers = (strain, self._longest(at.method), moves(at.method, rtol), TRUST, at.still)
-        return Stops(np.float64(end), saves, np.int64(steps), *map(np.float64, numbers))  # type: ignore[arg-type]
+        stale = at.stale if self.task.log_time else math.inf
+        return Stops(np.float64(end), saves, np.int64(steps), *map(np.float64, (*numbers, stale)))  # type: ignore[arg-type]
 
     def _longest(self, method: Fixed) -> float:
         """The longest step, in t, that has the growth of what is dormant right."""
         growth = self.position.growth
-        # Rates that fall like 1/t: what is right to a part in log t need not be right to one in t.
-        rtol = self.task.settings.rtol * (_LOG_TIME if self.task.log_time else 1.0)
-        return reach(method, rtol) / growth if growth > 0 else math.inf
+        return reach(method, self.task.settings.rtol) / growth if growth > 0 else math.inf
 
     def _take(self, carry: Carry, moving: Moving) -> None:
         """Book what a stretch did."""

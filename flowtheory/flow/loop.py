@@ -151,7 +151,8 @@ class _Loop:
         good = error <= 1
         moves = self.system.sizes(jax.tree.map(jnp.subtract, trial.state, carry.state))
         change = jnp.max(moves) / jnp.max(norms[1])
-        rests = (change < self.stops.quiet) & (carry.moved > self.stops.trust)
+        old = (carry.moved > self.stops.trust) | (carry.s > self.stops.stale)
+        rests = (change < self.stops.quiet) & old
         quiet = good & (rests | (change < self.stops.still))
         moved = carry.moved + jnp.where(good & ~quiet, change, 0.0)
         carry = carry._replace(moved=moved, change=change)

@@ -38,6 +38,7 @@ class Position(NamedTuple):
         moved: relative change of the parameters since their growth was looked at.
         growth: the largest rate at which anything grows there unseen.
         still: change in a step below which that is looked at again.
+        stale: the s from which on it is, if s is log(1 + t): late, rates fall like 1/t.
         lost: by how much a time may be wrong because rounding has excited what was dormant.
         lost_before: the same, without the present saddle.
         origin: of the loop's time.
@@ -60,6 +61,7 @@ class Position(NamedTuple):
     moved: float = math.inf
     growth: float = 0.0
     still: float = 0.0
+    stale: float = math.inf
     lost: float = 0.0
     lost_before: float = 0.0
     origin: float = 0.0
@@ -74,6 +76,7 @@ class Position(NamedTuple):
             moved=0.0,
             growth=found.rate if found.unseen else 0.0,
             still=CALMER * change if found.rate > 0 else 0.0,
+            stale=self.s + 1 if found.unseen else math.inf,
             lost=before + (found.lost if change < CALM else 0.0),
             lost_before=before,
             evaluations=self.evaluations + 2 * found.products,

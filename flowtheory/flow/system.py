@@ -111,7 +111,8 @@ class Stops(NamedTuple):
         quiet: return as `QUIET` before a step that changes the state by less than this, relative to
             its largest entry, and
         trust: when the steps since `Start.moved` was 0 have changed it by more than this; or
-        still: by less than this.
+        still: by less than this; or
+        stale: from this s on.
     """
 
     end: Float[Array, ""]
@@ -122,6 +123,7 @@ class Stops(NamedTuple):
     quiet: Float[Array, ""] = np.float64(0)  # type: ignore[assignment]
     trust: Float[Array, ""] = np.float64(np.inf)  # type: ignore[assignment]
     still: Float[Array, ""] = np.float64(0)  # type: ignore[assignment]
+    stale: Float[Array, ""] = np.float64(np.inf)  # type: ignore[assignment]
 
 
 def field_of(system: System, log_time: bool, args: Any) -> Callable[[Array, State], State]:
