@@ -84,14 +84,14 @@ def verify(
         options = f" --data {data} --classes {classes} --seed {seed}"
         options += "" if effort == "standard" else f" --{effort}"
         options += " --certify" if certify else ""
+        work = Work(settings, options, time_limit, certify)
         if law is None:
             from flowtheory.cli.verify_all import verify_all
 
             place = report or DEFAULT_REPORT / "atlas"
-            work = Work(settings, options, time_limit, certify)
             code = verify_all(work, place, output, jobs, fresh)
         else:
-            code = _verify_one(law, Work(settings, options, time_limit, certify), output)
+            code = _verify_one(law, work, output)
     raise typer.Exit(code)
 
 

@@ -15,11 +15,11 @@ from jaxtyping import Float
 from flowtheory.engine.passage import Passage
 from flowtheory.engine.plateau import CLOSED_FORM
 from flowtheory.flow.descend import checks
+from flowtheory.flow.diagnose import pace
 from flowtheory.flow.run import Run, Stage
 from flowtheory.flow.smooth import Functions, Moving, Observe, SmoothFlow, Watched, row
 from flowtheory.flow.task import Task
 from flowtheory.flow.trajectory import Statistics
-from flowtheory.flow.until import norm
 from flowtheory.outcome import Outcome
 from flowtheory.precision import float64
 
@@ -125,9 +125,7 @@ def _effect(flow: SmoothFlow, run: Run, delay: float) -> float:
     """A delay as an error of the run's end: of its time, or of its state in units of the norm."""
     if run.outcome is Outcome.EVENT:
         return delay
-    with float64():
-        force = flow.vector_field(jax.tree.map(np.array, run.params))
-        return delay * float(norm(force) / norm(run.params))
+    return delay * pace(flow, jax.tree.map(np.array, run.params))
 
 
 def rows_of(functions: Functions, observe: Observe, states: list[Any], data: Any) -> dict[str, Any]:

@@ -34,9 +34,10 @@ from flowtheory.engine.rests import Ask, taken, through_rests
 from flowtheory.engine.run import Run
 from flowtheory.errors import DataError
 from flowtheory.flow.descend import DEFAULT as SETTINGS
+from flowtheory.flow.diagnose import pace
 from flowtheory.flow.settings import Settings
 from flowtheory.flow.smooth import Functions, descent
-from flowtheory.flow.until import NEVER, Until, norm
+from flowtheory.flow.until import NEVER, Until
 from flowtheory.outcome import Outcome
 from flowtheory.precision import float64
 from flowtheory.symbolic.network import Network
@@ -265,9 +266,8 @@ def _in_time(flow: Any, run: Run) -> float:
     """The error of a run as one of its time."""
     if run.outcome is Outcome.EVENT:
         return run.error_estimate
-    with float64():
-        speed = float(norm(flow._smooth.vector_field(run.params)))
-        return run.error_estimate * float(norm(run.params)) / speed if speed > 0 else 0.0
+    moving = pace(flow._smooth, run.params)
+    return run.error_estimate / moving if moving > 0 else 0.0
 
 
 def _ahead(problems: Problems, lanes: Lanes, options: _Options) -> _Ahead:

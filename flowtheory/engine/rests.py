@@ -44,8 +44,8 @@ class Ask(NamedTuple):
     loop: dict[str, Any]
 
 
-def taken(lanes: Lanes, index: Int[np.ndarray, " k"]) -> Lanes:
-    """Some of the lanes."""
+def taken(lanes: Lanes, index: Int[np.ndarray, " k"] | int) -> Lanes:
+    """Some of the lanes; one, without the axis of lanes, if `index` is a number."""
 
     def take(tree: Any) -> Any:
         return jax.tree.map(lambda a: a[index], tree)
@@ -81,8 +81,8 @@ def through_rests(lanes: Lanes, times: PerLane, ask: Ask) -> tuple[Many, list[in
             span, target = (float(times[i]), float(ask.ends[i])), float(ask.targets[i])
             seen, left = _look(lanes, i, *span, target if target > 0 else None)
             grows.append(resting.grows(i, seen, float(found.changes[i]), left))
-        alone += rests[grows].tolist() if grows else []
-        pending = np.array([i for i, alone_ in zip(rests, grows, strict=True) if not alone_], int)
+        out = np.array(grows, bool)
+        alone, pending = alone + rests[out].tolist(), rests[~out]
     assert found is not None
     return found, alone
 
@@ -120,12 +120,11 @@ def _look(
     lanes: Lanes, i: int, now: float, end: float, target: float | None
 ) -> tuple[Dormant, float]:
     """What grows at a lane's place, and the time that it has for that."""
-    mine = {name: a if lanes.shared else a[i] for name, a in lanes.data.items()}
-    here = jax.tree.map(lambda a: a[i], lanes.params)
+    lane = taken(lanes, i)
     with float64():
-        _, _, power, loss = map(float, motion(lanes.functions, here, mine))
+        _, _, power, loss = map(float, motion(lane.functions, lane.params, lane.data))
     left = time_left(now, end, loss, power, target)
-    return dormant(lanes.functions, here, mine, BLUNT), left
+    return dormant(lane.functions, lane.params, lane.data, BLUNT), left
 
 
 def _continued(found: Many, part: Many, index: Int[np.ndarray, " k"]) -> Many:

@@ -105,3 +105,10 @@ def motion(functions: Functions, params: Params, data: Any) -> tuple[Array, ...]
     force = descent(functions, params, data)
     power = sum(jnp.sum(a**2) for a in jax.tree.leaves(force))
     return norm(force), norm(params), jnp.asarray(power), functions.energy(params, data)
+
+
+def pace(flow: SmoothFlow, params: Params) -> float:
+    r"""$|\dot\theta|/|\theta|$: times a delay, the error of the state in units of its norm."""
+    with float64():
+        speed, size, *_ = map(float, motion(flow.functions, params, flow.data))
+    return speed / size

@@ -30,6 +30,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from flowtheory.flow.settings import Fixed
 from flowtheory.flow.smooth import Functions, Params, descent
+from flowtheory.flow.until import norm
 from flowtheory.precision import float64
 
 GROWTH: dict[Fixed, tuple[int, float]] = {
@@ -168,10 +169,7 @@ def _look(functions: Functions, params: Params, data: Any, limits: Limits) -> _S
     # the others: what is small in u must not bring these in, nor what it is not orthogonal to.
     main = jnp.where(jnp.abs(u) > _SURE * jnp.max(jnp.abs(u)), u, 0.0)
     along = jnp.minimum(jnp.abs(jnp.vdot(u, force)), jnp.abs(jnp.vdot(main, force)))
-    largest = jnp.max(jnp.abs(flat))
-    unit = flat / largest  # at 1e-300 the squares of the entries are zero
-    mixed, size = (largest * jnp.linalg.norm(v) for v in (main * unit, unit))
-    return _Seen(rate, along, mixed, size, count)
+    return _Seen(rate, along, norm(main * flat), norm(flat), count)
 
 
 class _Ritz(NamedTuple):

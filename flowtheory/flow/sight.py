@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from flowtheory.flow.coordinates import inner
 from flowtheory.flow.smooth import Functions, Params, descent, snapshot
 from flowtheory.flow.system import NO_MARKS, System
+from flowtheory.flow.until import norm
 
 
 @partial(jax.jit, static_argnames=("functions", "keys"))
@@ -20,14 +20,16 @@ def first_look(
 ) -> tuple[Array, Array, Array, Array, dict[str, Array]]:
     """Speed, size, events' values, sizes of the groups, conserved quantities at the start."""
     force = descent(functions, params, data)
-    # Unit direction first: at 1e-300 the squares of the entries are zero.
-    largest = jnp.max(jnp.stack([jnp.max(jnp.abs(a)) for a in jax.tree.leaves(params)]))
-    unit = jax.tree.map(lambda a: a / largest, (params, force))
-    size, speed = (jnp.sqrt(inner(tree, tree)) * largest for tree in unit)
     at = snapshot(functions, params, data)
     found = [value(at, levels[i]) for i, (value, _) in enumerate(keys)]
     values = jnp.stack(found) if found else jnp.zeros(0)
-    return speed, size, values, functions.sizes(params), dict(functions.conserved(params))
+    return (
+        norm(force),
+        norm(params),
+        values,
+        functions.sizes(params),
+        dict(functions.conserved(params)),
+    )
 
 
 @partial(jax.jit, static_argnames=("system",))

@@ -12,7 +12,7 @@ import numpy as np
 from _draw import arguments, save
 
 import flowtheory as ft
-from flowtheory.measure import amplitudes, loss_stages
+from flowtheory.measure import amplitudes, loss_stages, wasserstein_bound
 from flowtheory.plot._figure import legend_below, panels
 from flowtheory.plot.style import BLUE, CYCLE, FAINT, GREEN, VERMILION, styled
 
@@ -46,8 +46,13 @@ def main() -> None:
         loss.plot(run.times[row], run.loss[row], "o", color=colour)
     spread.set(xlabel="amplitude $A$", ylabel="share of neurons below $A$", xscale="log")
     spread.legend(title="$L/L(0)$", loc="upper left", fontsize=6, title_fontsize=6)
-    distance = np.sqrt(np.mean((sizes - sizes[0]) ** 2, axis=1))
-    bound = np.sqrt(run.times * (run.loss[0] - run.loss) / WIDTH)
+    neurons = [np.column_stack([v, w]) for w, v in zip(run["W"], run["v"], strict=True)]
+    pairs = [
+        wasserstein_bound(neurons[0], now, times=(0.0, float(t)), losses=(run.loss[0], loss_now))
+        for now, t, loss_now in zip(neurons, run.times, run.loss, strict=True)
+    ]
+    distance = np.sqrt([pair.distance.value for pair in pairs])
+    bound = np.sqrt([max(pair.allowed.value, 0.0) for pair in pairs])
     kept = run.loss < run.loss[0] * (1 - 1e-12)
     moved.plot(run.times[kept], distance[kept], color=VERMILION, label="$W_2$ from the start")
     moved.plot(run.times[kept], bound[kept], color=GREEN, label="bound by the loss")

@@ -81,12 +81,13 @@ def solved(S: Sequence[float], scale: float, method: Method, turn: np.ndarray | 
     return run
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", [m for m in METHODS if m != "rkc2"])
 def test_the_second_mode_is_in_time(method: Method) -> None:
-    """It rests at 1e-20 or 1e-60 in neurons that the first one has filled."""
+    """It rests at 1e-20 or 1e-60 in neurons that the first one has filled.
+
+    Not with RKC2: of order 2, it takes thousands of steps an e-fold.
+    """
     for S, scale in (((2.0, 1.0), 1e-20), ((2.0, 0.1), 1e-20), ((2.0, 1.0), 1e-60)):
-        if method == "rkc2":
-            continue  # of order 2: thousands of steps an e-fold
         run = solved(S, scale, method)
         error = abs(run.t_end - passage(S, scale, S[1] ** 2 / 8, run.t_end))
         assert error < 2e-8 * run.t_end

@@ -67,8 +67,8 @@ def test_a_neuron_without_a_switch_takes_no_time():
 
 def test_sliding_is_refused():
     """A datum of either label that pulls to its own kink from both sides."""
-    x, c = np.array([[1.0, 0.0], [-1.0, 0.2]]), np.array([1.0, 1.0])
-    slides = np.array([[1.0, 0.0], [0.8, 0.6]]), np.array([-1.0, 3.0])
+    x, c = np.array([[1.0, 0.0], [0.8, 0.6]]), np.array([-3.0, 1.0])
     with pytest.raises(ParameterError, match="slide"):
-        enclose_alignment(slides[0], np.array([-3.0, 1.0]), np.array([-0.1, 1.0]))
-    assert enclose_alignment(x, c, np.array([1.0, 0.1])).alive
+        enclose_alignment(x, c, np.array([-0.1, 1.0]))
+    opposite = np.array([[1.0, 0.0], [-1.0, 0.2]])
+    assert enclose_alignment(opposite, np.ones(2), np.array([1.0, 0.1])).alive

@@ -44,8 +44,8 @@ class Neuron(NamedTuple):
 def prove(row: Evidence) -> Proof | None:
     """$T X_{min}$ of the row's neuron in a ball, and whether it is below the bound."""
     neuron = row.instance
-    if not isinstance(neuron, Neuron):
-        return None
+    if not isinstance(neuron, Neuron) or len(neuron.x) < 2:
+        return None  # a single datum has no pair whose cosine stands for mu
     found = enclose_alignment(neuron.x, neuron.y, neuron.w0, active=neuron.active)
     norms = np.linalg.norm(neuron.x, axis=1)
     least = float(norms.min())
@@ -54,8 +54,6 @@ def prove(row: Evidence) -> Proof | None:
     scaled = Enclosure(
         time.midpoint * least, time.radius * least + 8 * math.ulp(time.midpoint * least), time.text
     )
-    if len(neuron.x) < 2:  # a cone of one datum: nothing switches, or the neuron dies at once
-        return Proof(scaled, found.switches <= 1)
     limit = enclose_sum(_BOUNDS[neuron.part], [_numbers(neuron, norms)])
     return Proof(scaled, time.midpoint + time.radius <= limit.midpoint - limit.radius)
 
