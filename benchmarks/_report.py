@@ -10,14 +10,17 @@ import platform
 import sys
 import tempfile
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("jax", "diffrax", "scipy", "numpy")
+PEERS = ("torch", "torchdiffeq", "heyoka")
+"""Not needed: `uv pip install torch torchdiffeq heyoka` has them measured too."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,9 @@ def machine() -> dict[str, Any]:
     """What the numbers depend on, and nothing that names the machine."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     versions = {name: version(name) for name in PACKAGES}
+    for name in PEERS:
+        with suppress(PackageNotFoundError):
+            versions[name] = version(name)
     return {"cpu_count": cores, "python": platform.python_version(), **versions}
 
 

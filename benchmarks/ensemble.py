@@ -10,7 +10,8 @@ ensembles alone on a hand-written loss.
 Errors are relative errors of that time, against ours at rtol 1e-12 (which the test suite compares
 with SciPy). Every peer gets an absolute tolerance of 1e-11 eps; the event of a diffrax run is found
 by a root finder. Gradient descent is timed at rate 1e-2 on the eps above 1e-4 and extrapolated by
-its number of steps; 1e-3 costs ten times that. Seconds are the least of a few warm runs, `cpu` the
+its number of steps; 1e-3 costs ten times that. heyoka (Taylor series, where it is installed) has
+rtol 1e-6, at which its error is below 1e-8. Seconds are the least of a few warm runs, `cpu` the
 processor time of all threads (what to compare on a machine that others use); `cold` is the first
 run, compilation included.
 """
@@ -32,6 +33,7 @@ import jax.numpy as jnp
 import numpy as np
 import optimistix
 from _goals import GOALS, Line, goal_table
+from _heyoka import by_heyoka
 from _report import Table
 from scipy.integrate import solve_ivp
 
@@ -236,6 +238,17 @@ def finer(row: Row) -> Row:
     )  # fmt: skip
 
 
+def heyoka_rows(lanes, truth) -> list[Row]:
+    """One row, its compilation in `cold`; none where heyoka is not installed."""
+    began = time.perf_counter()
+    solve = by_heyoka(M, D, N, 1e-6)
+    if solve is None:
+        return []
+    built = time.perf_counter() - began
+    row = timed("heyoka 1e-6, loop", partial(solve, *lanes, DROP), truth, 1)
+    return [replace(row, cold=row.cold + built)]
+
+
 def goal_lines(rows: list[Row], lanes: int) -> list[Line]:
     """Ours at 1e-8, the fastest of chunks and threads, against each peer; median errors."""
     ours = min(
@@ -261,7 +274,7 @@ def main() -> None:
     parser.add_argument("--lanes", type=int, default=256)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--chunks", type=int, nargs="+", default=[8, 16, 32])
-    peers = ("tsit5", "dopri8", "loop", "scipy", "descent")
+    peers = ("tsit5", "dopri8", "loop", "scipy", "heyoka", "descent")
     parser.add_argument("--peers", nargs="*", default=peers, choices=peers)
     options = parser.parse_args()
     if options.quick:
@@ -292,6 +305,8 @@ def main() -> None:
         if peer == "descent":
             coarse = descent_row(starts, args, eps, truth)
             rows += [coarse, finer(coarse)]
+        elif peer == "heyoka":
+            rows += heyoka_rows(lanes, truth)
         else:
             rows.append(timed(*runs[peer], truth, 1))
     columns = [field.name for field in fields(Row)]

@@ -187,10 +187,11 @@ def benchmarks_page() -> str:
 BENCHMARKS = """Ours and what people use, in turn in one process, with the error beside each time. \
 Ratios of one run count; absolute times are those of the machine. `python benchmarks/all.py` \
 measures anew, `python scripts/generate_docs.py docs/benchmarks.md` writes this page from \
-`benchmarks/results/`. A ratio is the peer's time over ours, errors are relative errors of the \
-answer; the prototype's ratio and the goal are those the project set out with. A peer that was \
-stopped counts with the time it was given: its ratio is a lower bound. Gradient descent on P4 is \
-extrapolated by its number of steps."""
+`benchmarks/results/`; PyTorch, torchdiffeq and heyoka are measured where they are installed (`uv \
+pip install torch torchdiffeq heyoka`). A ratio is the peer's time over ours, errors are relative \
+errors of the answer; the prototype's ratio and the goal are those the project set out with. A \
+peer that was stopped counts with the time it was given: its ratio is a lower bound. Gradient \
+descent on P4 is extrapolated by its number of steps."""
 
 
 def _line(row: list[Any]) -> str:
