@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float
@@ -83,15 +84,19 @@ class Start:
         r"""$\theta_j(t)$ of the linear flow."""
         return self.at(time) @ self.saddle.linear.modes.T
 
+    @cached_property
+    def _energies(self) -> Float[np.ndarray, " p"]:
+        r"""$\ln\sum_j|\theta_{ja}(0)|^2$ of every mode."""
+        with np.errstate(divide="ignore"):
+            return np.log(np.sum(self.modal**2, axis=0)) + 2 * self.log_scale
+
     def time_of(self, fraction: float) -> float:
         r"""When the linear flow has $\eta$ = `fraction`; 0 if it starts there, inf if it never is.
 
         Newton's iteration on $\ln E(t)$, which is convex: from a time where the leading mode alone
         has that energy, it descends to the root.
         """
-        linear = self.saddle.linear
-        with np.errstate(divide="ignore"):
-            parts = np.log(np.sum(self.modal**2, axis=0)) + 2 * self.log_scale
+        linear, parts = self.saddle.linear, self._energies
         target = math.log(2 * fraction * linear.pull / linear.rate)
         if not math.isfinite(parts[-1]):
             return math.inf
