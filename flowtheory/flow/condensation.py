@@ -18,13 +18,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from threadpoolctl import ThreadpoolController
 
+from flowtheory.blas import one_thread
 from flowtheory.errors import ParameterError
 from flowtheory.flow import level as loop
 from flowtheory.flow.neurons import Groups
@@ -201,13 +201,8 @@ def condense(
             fix="method='full', or leave it out",
         )
     # On products this small the threads of a busy machine cost milliseconds.
-    with _blas().limit(limits=1, user_api="blas"):
+    with one_thread():
         return _condense(start, _Goal(float(loss), float(end), rtol, max_steps), method)
-
-
-@cache
-def _blas() -> ThreadpoolController:
-    return ThreadpoolController()
 
 
 def _condense(start: Start, goal: _Goal, method: Reduced | None) -> Condensed:

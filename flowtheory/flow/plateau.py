@@ -19,6 +19,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float
 
+from flowtheory.blas import one_thread
 from flowtheory.errors import DataError
 from flowtheory.flow.field import Samples
 from flowtheory.flow.neurons import Linearisation, Neurons, linearise
@@ -74,7 +75,9 @@ class Start:
                 expected=f"one neuron of {size} parameters a row, not all zero",
                 fix="stack the parameters of a neuron in a row",
             )
-        return cls(saddle, theta @ saddle.linear.modes, float(log_scale))
+        with one_thread():
+            modal = theta @ saddle.linear.modes
+        return cls(saddle, modal, float(log_scale))
 
     def at(self, time: float) -> Float[np.ndarray, "m p"]:
         r"""$e^{u + \lambda_a t}c_{ja}$: the linear flow, in modes."""
