@@ -1,8 +1,8 @@
 r"""The competition of neurons that ends a second plateau, for odd and for other activations.
 
 After the first descent the network is the best linear fit, shared by all neurons:
-$q_j = a_j w_j = O(1/m)$ with $\sum_j q_j = \beta$. The residual $r$ then drives the next term of the
-activation, $s_p z^p$ with $p = 3$ or 2: $H = \mu\,a w + c\,a w^p$ for each neuron with
+$q_j = a_j w_j = O(1/m)$ with $\sum_j q_j = \beta$. The residual $r$ then drives the next term of
+the activation, $s_p z^p$ with $p = 3$ or 2: $H = \mu\,a w + c\,a w^p$ for each neuron with
 $c = s_p\langle r x^p\rangle$, the flow of a neuron of multiplicity $p$ held together by the fit.
 """
 
@@ -86,9 +86,7 @@ def linear_fit(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"], term: Ter
     return Fit(slope, driving, float(np.mean(rest**2)) / 2, float(np.mean(y**2)) / 2)
 
 
-def shares(
-    start: Params, fit: Fit
-) -> tuple[Float[np.ndarray, " m"], Float[np.ndarray, " m"]]:
+def shares(start: Params, fit: Fit) -> tuple[Float[np.ndarray, " m"], Float[np.ndarray, " m"]]:
     r"""$q_j$ at the entrance and the signs of the $w_j$.
 
     The amplitudes that grow in the first descent, squared and scaled to sum to $\beta$.
@@ -114,9 +112,7 @@ def odd_time(at: Float[np.ndarray, " m"], fit: Fit) -> float:
     return float(-np.log1p(-at * part / at.max()).sum() / (4 * fit.c * fit.beta))
 
 
-def even_time(
-    at: Float[np.ndarray, " m"], signs: Float[np.ndarray, " m"], fit: Fit
-) -> float:
+def even_time(at: Float[np.ndarray, " m"], signs: Float[np.ndarray, " m"], fit: Fit) -> float:
     r"""The same for $p = 2$, where neurons of one sign of $w$ gain and the others lose.
 
     $q_j \propto x_j^2$ with $\dot x = \pm x^2/2$ in a clock $\tau$, so that
