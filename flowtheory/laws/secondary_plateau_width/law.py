@@ -126,7 +126,7 @@ LAW = Law(
             {
                 "independent of the width": 1 / RATE,
                 "q' = 2 c_2 q^(3/2): half as much again": sp.Rational(3, 2) * EVEN_TIME,
-                "a neuron of multiplicity 3 alone": FACTOR * REPLICATOR**2 * RATE,
+                "the square, as with an odd activation": RATE * EVEN_TIME**2,
             },
             axis="m",
         ),
@@ -156,7 +156,7 @@ LAW = Law(
     ),
     not_shown=(
         "several inputs",
-        "the logarithm under the root with an even term: at these widths sqrt(m) fits as well",
+        "the logarithm under the root with an even term: up to m = 6400 sqrt(m) fits as well",
         "data with c < 0, where the largest neurons lose",
         "networks with an invariant subspace, whose second plateau is a logarithm of the scale",
     ),
