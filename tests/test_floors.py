@@ -15,12 +15,13 @@ PACKAGE = ROOT / "flowtheory"
 # A room may import from the floors before its own, never from its own floor's other rooms.
 FLOORS = (
     {"errors"},
-    {"outcome", "clock", "precision", "box", "userfile"},
+    {"outcome", "clock", "precision", "box", "userfile", "versions"},
     {"symbolic"},
     {"flow", "exact", "measure", "judge", "data"},
     {"lower"},
     {"plot"},
     {"engine"},
+    {"sweep"},
     {"laws"},
     {"report"},
     {"cli"},
