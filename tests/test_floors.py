@@ -15,7 +15,7 @@ PACKAGE = ROOT / "flowtheory"
 # A room may import from the floors before its own, never from its own floor's other rooms.
 FLOORS = (
     {"errors"},
-    {"outcome", "clock", "precision", "box", "userfile", "versions"},
+    {"outcome", "clock", "precision", "box", "userfile", "versions", "blas"},
     {"symbolic"},
     {"flow", "exact", "measure", "judge", "data"},
     {"lower"},

@@ -264,7 +264,7 @@ class GradientFlow:
         asked = Asked(
             params, t_start, t_end, until, watch, times, own or names, log_time, estimate, settings
         )
-        given = None if times is None or math.isinf(t_end) else save_times(times, t_start, t_end)
+        given = None if times is None else save_times(times, t_start, t_end)
         task = Task(self._smooth, t_end, until, watch, given, saved, log_time, settings)
         require_task(task, t_start)
         began = time.monotonic()

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
+from flowtheory.blas import one_thread
 from flowtheory.errors import DataError, ParameterError
 from flowtheory.exact import _codes
 from flowtheory.exact.paths import EffectivePaths, Samples
@@ -43,7 +44,7 @@ _GRAM_BYTES = 512 * 2**20
 # Numbers (data times dimension, summed over neurons) below which a thread costs more than it saves,
 # and those of one block.
 _SMALL = 200_000
-_BLOCK = 100_000
+_BLOCK = 50_000
 
 
 def balanced(
@@ -95,7 +96,8 @@ def propagate(
     grid = as_float64(times, "times")
     _check(x, c, w0, v0)
     _check_limits(grid, until, max_events)
-    given = w0 @ x.T > 0.0 if active is None else np.atleast_2d(active)
+    with one_thread():
+        given = w0 @ x.T > 0.0 if active is None else np.atleast_2d(active)
     pattern = np.ascontiguousarray(given, dtype=bool)
     if pattern.shape != (len(w0), len(x)):
         raise DataError(
@@ -106,7 +108,8 @@ def propagate(
     from flowtheory.exact._block import Start, empty_ends, propagate_block
     from flowtheory.exact._state import Limits, make_problem
 
-    problem = make_problem(x, c, gram=8 * len(x) ** 2 <= _GRAM_BYTES)
+    with one_thread():
+        problem = make_problem(x, c, gram=8 * len(x) ** 2 <= _GRAM_BYTES)
     start, limits = Start(w0, v0, pattern), Limits(grid, float(until), max_events)
     ends = empty_ends(len(w0), x.shape[0], x.shape[1], len(grid))
     # Threads do not share a neuron, so their number changes no bit of the result.

@@ -18,13 +18,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from threadpoolctl import ThreadpoolController
 
+from flowtheory.blas import one_thread
 from flowtheory.errors import ParameterError
 from flowtheory.flow import level as loop
 from flowtheory.flow.neurons import Groups
@@ -201,13 +201,8 @@ def condense(
             fix="method='full', or leave it out",
         )
     # On products this small the threads of a busy machine cost milliseconds.
-    with _blas().limit(limits=1, user_api="blas"):
+    with one_thread():
         return _condense(start, _Goal(float(loss), float(end), rtol, max_steps), method)
-
-
-@cache
-def _blas() -> ThreadpoolController:
-    return ThreadpoolController()
 
 
 def _condense(start: Start, goal: _Goal, method: Reduced | None) -> Condensed:
@@ -246,6 +241,7 @@ class _Driver:
     def __init__(self, start: Start, goal: _Goal) -> None:
         self.start, self.goal, self.linear = start, goal, start.saddle.linear
         self.sensitivity: float | None = None
+        self._compressed: dict[tuple[int, ...], tuple[Compression, ...]] = {}
 
         # The fraction taken back is the size of the correction; without the symmetry its square is.
         self.fraction = math.sqrt(_HAND_OVER_SHARE * goal.rtol)
@@ -261,14 +257,18 @@ class _Driver:
     def virtual(self) -> float:
         return max(self.start.time_of(VIRTUAL), self.hand_over)
 
+    def compressions(self, core: tuple[int, ...]) -> tuple[Compression, ...]:
+        """Those of the sizes of a core, made when first asked for: the first core often does."""
+        if core not in self._compressed:
+            made = compress(self.condensed, core, even=self.linear.even)
+            self._compressed[core] = made
+        return self._compressed[core]
+
     @cached_property
-    def compressions(self) -> dict[int, Compression]:
-        """Those of all sizes, by size."""
-        sizes = sorted({k for core in _CORES[self.linear.even] for k in core}, reverse=True)
+    def condensed(self) -> Float[np.ndarray, "m p"]:
+        """The neurons at the virtual time, in modes."""
         theta = self.start.at(self.virtual)
-        theta = np.where(np.abs(theta) < _NOTHING, 0.0, theta)  # subnormal numbers are slow
-        made = compress(theta, tuple(sizes), even=self.linear.even)
-        return dict(zip(sizes, made, strict=True))
+        return np.where(np.abs(theta) < _NOTHING, 0.0, theta)  # subnormal numbers are slow
 
     def allowed(self, found: Condensed) -> float:
         """Error to accept; estimates from rules that differ by more than this are too rough."""
@@ -281,11 +281,11 @@ class _Driver:
         cores = _CORES[linear.even]
         if method is not None:
             return [(method, cores[-1])]
-        if not (linear.condenses and math.isfinite(start.time_of(VIRTUAL))):
+        if not (linear.condenses and math.isfinite(self.virtual)):
             return [("full", ())]
         width, size = start.modal.shape
         last: list[tuple[Reduced, tuple[int, ...]]] = [("skipped", ())]
-        share = self.compressions[cores[0][0]].share
+        share = self.compressions(cores[0])[0].share
         if width <= 2 * (cores[-1][0] + size) or share > _HOPELESS:
             return last
         last.insert(0, ("spread", cores[-1]))
@@ -299,7 +299,7 @@ class _Driver:
         if way not in ("bundled", "spread"):
             here = self.start.at(hand_over)
             return [Nodes(here, np.ones(len(here)), np.zeros((0, 0)))]
-        fine, coarse = (self.compressions[size] for size in core)
+        fine, coarse = self.compressions(core)
         back = np.exp(self.linear.rates * (hand_over - self.virtual))
         bundled = way == "bundled"
         # Where theta and -theta do the same, what a bundle misses is below its share of the energy.

@@ -163,10 +163,12 @@ def run(neurons: Neurons, data: Samples, start: Launch, goal: Goal, skip: bool) 
         finite = jnp.isfinite(worst) & jnp.isfinite(at.loss[0])
         good = finite & (worst <= goal.rtol)
         passed = at.loss[0] < goal.level
-        # Hermite's cubic through both ends places the level to start Newton's iteration.
         newton = h - (at.loss[0] - goal.level) / at.slope[0]
-        aim = jnp.where(c.landing, newton, _hermite(c.at, at, h, goal.level))
         landing = c.landing | (good & passed)
+        # Hermite's cubic through both ends places the level to start Newton's iteration.
+        aim = lax.cond(
+            landing & ~c.landing, lambda: _hermite(c.at, at, h, goal.level), lambda: newton
+        )
         there = c.landing & (jnp.abs(newton - h) <= _CLOSE * h)
         nudge = jnp.where(there, newton - h, 0.0)
         take = jnp.where(landing, there, good)

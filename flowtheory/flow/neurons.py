@@ -24,6 +24,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from flowtheory.flow.field import Model, Samples, TwoLayer
+from flowtheory.flow.flat import flat_elementwise
 from flowtheory.precision import float64
 
 _EVEN = 1e-12
@@ -95,7 +96,10 @@ class Rates(NamedTuple):
 @partial(jax.jit, static_argnames=("neurons",))  # traced once for all places of a loop
 def rates(neurons: Neurons, data: Samples, theta: Numbers, groups: Groups) -> Rates:
     """Velocities of the nodes, losses and their slopes."""
+    return flat_elementwise(partial(_rates, neurons))(data, theta, groups)
 
+
+def _rates(neurons: Neurons, data: Samples, theta: Array, groups: Groups) -> Rates:
     def outputs(theta: Array, weights: Array) -> Array:
         return jax.vmap(lambda o: neurons.outputs(theta, o, data.x))(weights)
 

@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float
 
+from flowtheory.blas import one_thread
 from flowtheory.errors import DataError
 from flowtheory.flow.field import Samples
 from flowtheory.flow.neurons import Linearisation, Neurons, linearise
@@ -73,7 +75,9 @@ class Start:
                 expected=f"one neuron of {size} parameters a row, not all zero",
                 fix="stack the parameters of a neuron in a row",
             )
-        return cls(saddle, theta @ saddle.linear.modes, float(log_scale))
+        with one_thread():
+            modal = theta @ saddle.linear.modes
+        return cls(saddle, modal, float(log_scale))
 
     def at(self, time: float) -> Float[np.ndarray, "m p"]:
         r"""$e^{u + \lambda_a t}c_{ja}$: the linear flow, in modes."""
@@ -83,15 +87,19 @@ class Start:
         r"""$\theta_j(t)$ of the linear flow."""
         return self.at(time) @ self.saddle.linear.modes.T
 
+    @cached_property
+    def _energies(self) -> Float[np.ndarray, " p"]:
+        r"""$\ln\sum_j|\theta_{ja}(0)|^2$ of every mode."""
+        with np.errstate(divide="ignore"):
+            return np.log(np.sum(self.modal**2, axis=0)) + 2 * self.log_scale
+
     def time_of(self, fraction: float) -> float:
         r"""When the linear flow has $\eta$ = `fraction`; 0 if it starts there, inf if it never is.
 
         Newton's iteration on $\ln E(t)$, which is convex: from a time where the leading mode alone
         has that energy, it descends to the root.
         """
-        linear = self.saddle.linear
-        with np.errstate(divide="ignore"):
-            parts = np.log(np.sum(self.modal**2, axis=0)) + 2 * self.log_scale
+        linear, parts = self.saddle.linear, self._energies
         target = math.log(2 * fraction * linear.pull / linear.rate)
         if not math.isfinite(parts[-1]):
             return math.inf

@@ -126,11 +126,16 @@ class Compression:
         rule: Rule,
         weights: Float[np.ndarray, " K"],
     ) -> None:
+        self._theta = theta
         self.rows = rule.basis.T @ theta
         self.core = _from_rows(self.rows, weights, rule.basis)
-        self.left = theta - rule.basis @ self.rows
 
-    @property
+    @cached_property
+    def left(self) -> Float[np.ndarray, "m p"]:
+        r"""$\Theta_\perp$."""
+        return self._theta - self.core.basis @ self.rows
+
+    @cached_property
     def share(self) -> float:
         """What is left of the sum of all squares, relative."""
         left = float(np.sum(self.left**2))

@@ -24,6 +24,7 @@ class Evidence:
         seed: of what is random.
         counts: neurons behind the row, by what became of them.
         note: anything else.
+        case: the numbers from which an attack makes the case again.
         instance: the case itself (data, start), where its law has a proof for it; not written.
     """
 
@@ -37,6 +38,7 @@ class Evidence:
     seed: int | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
     note: str = ""
+    case: tuple[float, ...] = ()
     instance: Any = field(default=None, repr=False, compare=False)
 
     def __getitem__(self, name: str) -> float:
@@ -62,6 +64,7 @@ class Evidence:
             "seed": self.seed,
             "counts": dict(self.counts),
             "note": self.note,
+            "case": list(self.case),
         }
         return {key: _known(value) for key, value in row.items()}
 

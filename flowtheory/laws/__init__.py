@@ -1,5 +1,7 @@
 """Published laws as objects: one package or file a law, and what a law consists of."""
 
+from flowtheory.laws.attack import Attack as Attack
+from flowtheory.laws.attacked import attack_experiment as attack_experiment
 from flowtheory.laws.certificate import Certificate as Certificate
 from flowtheory.laws.certificate import Certified as Certified
 from flowtheory.laws.certificate import Proof as Proof

@@ -19,12 +19,14 @@ from jaxtyping import Float
 
 from flowtheory.clock import Clock
 from flowtheory.engine.gradient_flow import GradientFlow
-from flowtheory.flow.until import loss_below
+from flowtheory.engine.run import Run
+from flowtheory.flow.until import Until, loss_below
 from flowtheory.judge import Equality, Evidence, Slope
 from flowtheory.laws.claim import Claim, axis
 from flowtheory.laws.frames import Matrix, orthogonal, random_frames
 from flowtheory.laws.record import Experiment, Law, Settings, Statement, SymbolInfo
 from flowtheory.lower import lower
+from flowtheory.measure import LossStage
 from flowtheory.precision import float64
 from flowtheory.symbolic import (
     Derivation,
@@ -51,6 +53,7 @@ level, rank = sp.symbols("Lambda_r rho_r", positive=True)
 RATE = -L * (sigma**2) ** (1 - 1 / L) * slope
 DRIFT = -2 * defect
 MODES, HIDDEN, TANH_LAYERS = 3, 4, 3
+LEVEL = 1e-3  # agreement of a plateau's loss
 SMALL = 0.02  # below this scale the drift is a power of it, up to 1 + O(eps^2)
 
 
@@ -175,17 +178,35 @@ def stages(settings: Settings) -> Iterator[Evidence]:
         flow = GradientFlow(matrix_factorization(3), "half_square", y=moment)
         start = flow.init(scale=1e-3, seed=rng, width=HIDDEN)
         end = loss_below(1e-4 * float(values[-1]) ** 2)
-        # Integrated from the start on: the compiled loop of `conserved` serves here too.
-        run = flow.solve(start, until=end, save="parameters", rtol=1e-11, skip=False)
-        plateaus = [stage for stage in run.loss_stages if stage.kind == "plateau"][1:]
-        for r, stage in enumerate(plateaus, start=1):
+        run = _resolved(flow, start, end)
+        for r, stage in enumerate(_plateaus(run), start=1):
             row = int(np.argmin(np.abs(run.loss - stage.level)))
             now = {name: run.observables[name][row] for name in start}
             found = np.linalg.svd(end_to_end(_layers(flow, now)), compute_uv=False)
             given = {f"s_{i + 1}": float(s) for i, s in enumerate(values)} | {"r": r}
             for what, value in (("level", stage.level), ("rank", _entropic(found))):
-                yield Evidence("stages", f"{what}, r = {r}", given, value, seed=settings.seed)
+                error = stage.error if what == "level" else 0.0
+                yield Evidence(
+                    "stages", f"{what}, r = {r}", given, value, error=error, seed=settings.seed
+                )
         settings.progress("stages of low rank", done + 1, repeats)
+
+
+def _resolved(flow: GradientFlow, start: dict[str, Any], end: Until) -> Run:
+    """The run, made again with more rows on the plateaus where they do not tell the level."""
+    # Integrated from the start on: the compiled loop of `conserved` serves here too.
+    options: dict[str, Any] = {"until": end, "save": "parameters", "rtol": 1e-11, "skip": False}
+    run = flow.solve(start, **options)
+    rough = [stage for stage in _plateaus(run) if stage.error > LEVEL * stage.level / 2]
+    if not rough:
+        return run
+    more = [np.linspace(stage.start, stage.end, 100) for stage in rough]
+    return flow.solve(start, times=np.unique(np.concatenate([run.times, *more])), **options)
+
+
+def _plateaus(run: Run) -> list[LossStage]:
+    """Those between two descents."""
+    return [stage for stage in run.loss_stages if stage.kind == "plateau"][1:]
 
 
 def _entropic(values: Float[np.ndarray, " k"]) -> float:
@@ -237,7 +258,7 @@ def _rank_claims(r: int) -> tuple[Claim, Claim]:
     return (
         Claim(
             f"the plateau after {r} stage{'s' * (r > 1)} has the loss of rank {r}", "stages",
-            Equality(1e-3), plateau_level(r),
+            Equality(LEVEL), plateau_level(r),
             {
                 "one rank less": plateau_level(r - 1),
                 "one rank more": plateau_level(r + 1) + strengths[-1] ** 2 / 100,

@@ -82,7 +82,7 @@ def evaluate(prediction: sp.Expr, rows: Sequence[Evidence]) -> Float[np.ndarray,
     if not rows:
         return np.zeros(0)
     prediction = sp.sympify(prediction)
-    symbols = _symbols(prediction)
+    symbols = symbols_of(prediction)
     known = set(rows[0].parameters).intersection(*(row.parameters for row in rows))
     missing = [str(symbol) for symbol in symbols if str(symbol) not in known]
     if missing:
@@ -95,14 +95,15 @@ def evaluate(prediction: sp.Expr, rows: Sequence[Evidence]) -> Float[np.ndarray,
     return np.broadcast_to(numeric(prediction, symbols)(*columns), (len(rows),))
 
 
-def _symbols(expression: sp.Expr) -> list[sp.Symbol]:
+def symbols_of(expression: sp.Expr) -> list[sp.Symbol]:
+    """Its free symbols, by name."""
     free = expression.free_symbols
     return sorted((one for one in free if isinstance(one, sp.Symbol)), key=str)
 
 
 def axis(expression: sp.Expr) -> Axis:
     """An axis of fits, given by an expression in the parameters of the rows."""
-    symbols = _symbols(expression)
+    symbols = symbols_of(expression)
     value = numeric(expression, symbols)
     return Axis(
         unicode_line(expression),

@@ -36,6 +36,7 @@ LOG = sp.log(1 / alpha)
 TIME = JUMP * LOG
 
 _LEAST_GAP, _LEAST_DROP, _LONGEST = 0.12, 0.01, 12.0
+_LEAST_POWER = 0.12  # 1e-24 to this power is 1e-3
 SAMPLES, INPUTS = 8, 4
 _TINY = 1e-23  # scales from which the rates of the times are compared
 
@@ -92,13 +93,13 @@ class _Design:
 
     @classmethod
     def of(cls, x: np.ndarray, y: np.ndarray) -> _Design | None:
-        """None where jumps cannot be told apart, by their times or by their drops."""
+        """None where jumps cannot be told apart, by times or drops, at any scale of the runs."""
         path = diagonal_jumps(x, y)
         drops = -np.diff(path.losses) / path.losses[0]
         gaps = np.diff(path.times)
         if gaps.min(initial=1.0) < _LEAST_GAP or drops.min() < _LEAST_DROP:
             return None
-        if len(gaps) < 1 or path.times[-1] > _LONGEST:
+        if len(gaps) < 1 or path.times[-1] > _LONGEST or _remainder(x, path) < _LEAST_POWER:
             return None
         free = _padded(_unsigned(x, y), len(path.times))
         return cls(x, y, path, _decoupled(path), _restarted(path), free)
@@ -107,6 +108,24 @@ class _Design:
     def returns(self) -> bool:
         """Whether a coordinate goes back to zero, or the rule of signs matters otherwise."""
         return not np.allclose(self.free, self.path.times, rtol=0.05)
+
+
+def _remainder(x: Float[np.ndarray, "n D"], path: DiagonalJumps) -> float:
+    r"""The power of alpha below which what is left out of the limit falls.
+
+    A coordinate that waits with $|S| < 1$ at a jump is of order $\alpha^{2(1 - |S|)}$ there, and
+    what is left of a jump is $\alpha^{\mu\,\Delta\tau}$ at the next, $\mu$ the least rate at
+    which the coordinates that are not zero settle: $\dot\beta = -2|\beta|\,\partial_\beta L$.
+    """
+    size = np.abs(path.integrals)
+    powers = [2 * float(np.min(1 - size[size < 1 - 1e-9], initial=1.0))]
+    moments = x.T @ x / len(x)
+    for coefficients, wait in zip(path.coefficients[1:], np.diff(path.times), strict=False):
+        on = np.flatnonzero(coefficients)
+        root = np.sqrt(2 * np.abs(coefficients[on]))
+        rates = np.linalg.eigvalsh(root[:, None] * moments[np.ix_(on, on)] * root)
+        powers.append(float(rates[0] * wait))
+    return min(powers)
 
 
 def _decoupled(path: DiagonalJumps) -> Float[np.ndarray, " K"]:
@@ -285,7 +304,8 @@ LAW = Law(
     ),
     varied=("alpha", "tau"),
     not_shown=(
-        "data that are not in general position, where two coordinates jump together",
+        "data that are not in general position, where two coordinates jump together, or so near "
+        "to that that the limit is not seen at the scales of the runs",
         "starts that differ between coordinates: the ends +-1 of S then do so as well",
         "depth above two, where the times are powers of the scale",
     ),

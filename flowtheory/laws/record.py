@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import sympy as sp
 
 from flowtheory.clock import Clock
-from flowtheory.errors import ParameterError
+from flowtheory.errors import ParameterError, unknown_name
 from flowtheory.judge import Evidence, Finding, Fit, Verdict
 from flowtheory.symbolic.printing import tex
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from flowtheory.data import LabelledData
+    from flowtheory.laws.attack import Attack
     from flowtheory.laws.certificate import Certificate, Certified
 from flowtheory.laws.claim import Claim
 
@@ -163,11 +164,24 @@ class Law:
     claims: tuple[Claim, ...] = ()
     # What rows can be proved, in ball arithmetic.
     certificates: tuple[Certificate, ...] = ()
+    # Searches for the worst case of each bound.
+    attacks: tuple[Attack, ...] = ()
     # Names of the parameters that say what was tested; all, if empty.
     varied: tuple[str, ...] = ()
     derive: Callable[[], Any] | None = None
     # (the verification) -> name -> (figure, caption), the deciding figure first.
     figures: Callable[[Verification], Mapping[str, tuple[Figure, str]]] | None = None
+
+    def attack(self, name: str) -> Attack:
+        """The attack of that name.
+
+        Raises:
+            UnknownNameError: There is none; the message lists them.
+        """
+        known = {one.name: one for one in self.attacks}
+        if name not in known:
+            raise unknown_name("attack", name, known, more=self.docs)
+        return known[name]
 
 
 def findings_of(results: Mapping[str, ExperimentResult]) -> tuple[Finding, ...]:

@@ -135,7 +135,7 @@ def _run(
     scale: float,
     seed: int,
 ) -> Iterator[Evidence]:
-    """The rows of one run: |w_12| early and late, w_22 late, and the largest |w_12|."""
+    """The rows of one run: |w_12| early and late, w_22 - w_12^2/w_11 late, the largest |w_12|."""
     # When each mode would reach 1, growing as it begins.
     one, two = -np.log(np.sum(start**2, axis=1)) / (4 * strengths)
     spread = 2 / strengths[0]
@@ -156,7 +156,9 @@ def _run(
     )
     at = np.searchsorted(run.times, times * (1 - 1e-14))
     U = run.observables["U"][at]
-    off, small = np.abs(np.sum(U[:, 0] * U[:, 1], axis=1)), np.sum(U[:, 1] ** 2, axis=1)
+    off, first = np.abs(np.sum(U[:, 0] * U[:, 1], axis=1)), np.sum(U[:, 0] ** 2, axis=1)
+    # Rows that began nearly parallel: most of the second turns back with w_12, and is no mode.
+    small = np.sum(U[:, 1] ** 2, axis=1) - off**2 / first
     squares = (start / scale) @ (start / scale).T
     given = {
         "a_1": float(strengths[0]),
@@ -197,13 +199,14 @@ LAW = Law(
     statements=(
         Statement("early", "derived", sp.Eq(early, EARLY), SOURCE, "w_ij small; 4 a_i for i = j"),
         Statement("late", "derived", sp.Eq(late, LATE), SOURCE, "w_12 once w_11 = 1, w_22 small"),
-        Statement("second mode", "derived", sp.Eq(second, SECOND), SOURCE, "w_22, all the while"),
+        Statement("second mode", "derived", sp.Eq(second, SECOND), SOURCE,
+                  "w_22, less what turns back with w_12, all the while"),
         Statement("largest", "derived", sp.Eq(peak, PEAK), SOURCE, "up to a power of eps"),
     ),
     symbols=(
         SymbolInfo(early, "rate of w_ij at the start", "1/time"),
         SymbolInfo(late, "rate of w_12 between the modes", "1/time"),
-        SymbolInfo(second, "rate of w_22 until it is learnt", "1/time"),
+        SymbolInfo(second, "rate of w_22 - w_12^2/w_11 until it is learnt", "1/time"),
         SymbolInfo(peak, "largest |w_12|", "1"),
         SymbolInfo(c_11, "w_11 at the start, over eps^2", "1"),
         SymbolInfo(c_12, "|w_12| at the start, over eps^2", "1"),

@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jaxtyping import Array, Bool, Float
 
 from flowtheory.errors import ParameterError
@@ -225,11 +226,13 @@ def _feedback(
 ) -> tuple[Float[Array, "k n"], Float[Array, "k n"]]:
     r"""Outputs of stacked states, and $-\partial_{f_i} L$ at outputs `scale` times as large."""
 
-    def one(state: TwoLayer, factor: Float[Array, ""]) -> tuple[Array, Array]:
-        f = model.outputs(state, data.x)
+    def one(state: tuple[TwoLayer, Array]) -> tuple[Array, Array]:
+        params, factor = state
+        f = model.outputs(params, data.x)
         return f, data.weight * residuals(model, data, factor * f)[0]
 
-    return jax.vmap(one)(params, scale)
+    # One after the other: preactivations of one state fit into the cache, those of all do not.
+    return lax.map(one, (params, scale))
 
 
 @partial(jax.jit, static_argnames=("model",))
@@ -277,7 +280,7 @@ class _Early:
         largest = np.max(samples.log_norm, axis=0)
         size = np.exp(samples.log_norm - largest)
         params = TwoLayer(
-            np.swapaxes(size[..., None] * samples.direction, 0, 1),  # type: ignore[arg-type]
+            np.multiply(size.T[..., None], samples.direction.swapaxes(0, 1), order="C"),  # type: ignore[arg-type]
             (size * samples.ratio).T,  # type: ignore[arg-type]
         )
         log_scale = 2 * (largest + self.log_scale)

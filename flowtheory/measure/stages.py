@@ -39,12 +39,14 @@ class LossStage(NamedTuple):
         end: time at which it ends: a descent when nine tenths are done.
         level: of a plateau the loss where the gradient is least; of a descent the loss where it is
             largest.
+        error: of the level: the change of the loss between the two rows that are nearest to it.
     """
 
     kind: Kind
     start: float
     end: float
     level: float
+    error: float = 0.0
 
 
 def loss_stages(
@@ -148,6 +150,16 @@ def _valleys(rate: Float[np.ndarray, " k-1"], peaks: Int[np.ndarray, " d"]) -> l
     return [a + int(np.argmin(rate[a : b + 1])) for a, b in pairwise(edges)]
 
 
+def _slowest_row(rate: Float[np.ndarray, " k-1"], cut: int) -> int:
+    """The end of an interval at which the loss falls slower, as the intervals beyond it tell.
+
+    Where rows are few, all of a descent's tail may lie in the interval in which it falls slowest.
+    """
+    before = rate[cut - 1] if cut > 0 else -math.inf
+    after = rate[cut + 1] if cut + 1 < rate.size else -math.inf
+    return cut if before <= after else cut + 1
+
+
 def _cover(
     times: Float[np.ndarray, " k"],
     loss: Float[np.ndarray, " k"],
@@ -158,7 +170,8 @@ def _cover(
 ) -> tuple[LossStage, ...]:
     """The stages between and at the descents."""
     cuts = _valleys(rate, peaks)
-    levels = [float(loss[cut]) for cut in cuts[:-1]] + [float(loss[cuts[-1] + 1])]
+    levels = [float(loss[_slowest_row(rate, cut)]) for cut in cuts]
+    changes = -np.diff(loss)
     falling = np.minimum.accumulate(loss)
     stages, now = [], float(times[0])
     for k, peak in enumerate(peaks):
@@ -171,13 +184,16 @@ def _cover(
         if k == len(peaks) - 1 and rate[peak] - rate[cuts[-1]] < decades:
             end = times[-1]
         if start > now:
-            stages.append(LossStage("plateau", now, float(start), high))
+            error = float(changes[cuts[k]])
+            stages.append(LossStage("plateau", now, float(start), high, error))
         middle = float((loss[peak] + loss[peak + 1]) / 2)
-        stages.append(LossStage("descent", float(start), float(end), middle))
+        half = float(changes[peak] / 2)
+        stages.append(LossStage("descent", float(start), float(end), middle, half))
         now = float(end)
     if now < times[-1]:
         left: Kind = "plateau" if levels[-1] > drop else "late"
-        stages.append(LossStage(left, now, float(times[-1]), levels[-1]))
+        error = float(changes[cuts[-1]])
+        stages.append(LossStage(left, now, float(times[-1]), levels[-1], error))
     return tuple(stages)
 
 

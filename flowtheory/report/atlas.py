@@ -36,6 +36,10 @@ def entry(document: Document) -> dict[str, Any]:
             {"name": one["name"], "verdict": one["verdict"]} for one in document["controls"]
         ],
         "rejected": sum(one["verdict"] == "DISAGREES" for one in document["controls"]),
+        "attacks": [
+            {key: one[key] for key in ("name", "bound", "ratio", "short", "case")}
+            for one in document["attacks"]
+        ],
         "certified": sum(one["certified"] for one in document["certificates"]),
         "certifiable": sum(one["rows"] for one in document["certificates"]),
         "not_shown": document["not_shown"],
@@ -75,6 +79,7 @@ def write_atlas(
         "verdicts": Counter(law["verdict"] for law in laws),
         "rejected": sum(law["rejected"] for law in laws),
         "variants": sum(len(law["variants"]) for law in laws),
+        "attacks": sum(len(law["attacks"]) for law in laws),
         "certified": sum(law["certified"] for law in laws),
         "certifiable": sum(law["certifiable"] for law in laws),
         "seconds": sum(law["seconds"] for law in laws),

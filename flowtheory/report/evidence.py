@@ -15,10 +15,11 @@ import sympy as sp
 from flowtheory.data import LabelledData
 from flowtheory.judge import Finding, Fit
 from flowtheory.judge.fit import LEVEL
+from flowtheory.laws.attack import worst
 from flowtheory.laws.record import Assumption, Effort, Statement, Verification
 from flowtheory.report.formula import line
 
-SCHEMA = "flowtheory/verification/2"
+SCHEMA = "flowtheory/verification/3"
 
 
 def to_dict(verification: Verification, *, command: str = "") -> dict[str, Any]:
@@ -69,6 +70,7 @@ def to_dict(verification: Verification, *, command: str = "") -> dict[str, Any]:
             for fit in result.fits
         ],
         "controls": _controls(verification),
+        "attacks": _attacks(verification),
         "certificates": [asdict(one) for one in verification.certified],
         "assumptions": [_assumption(one, settings.data) for one in law.assumptions],
         "experiments": [
@@ -172,6 +174,27 @@ def _controls(verification: Verification) -> list[dict[str, Any]]:
         }
         for name, finding in verification.controls.items()
     ]
+
+
+def _attacks(verification: Verification) -> list[dict[str, Any]]:
+    """The worst case found of each bound that is attacked, with what makes it again."""
+    law, found = verification.law, []
+    for attack in law.attacks:
+        row = worst(attack, verification.rows)
+        if row is not None:
+            found.append(
+                {
+                    "name": attack.name,
+                    "bound": "upper" if attack.upper else "lower",
+                    "ratio": row.ratio,
+                    "short": -math.expm1(attack.nearness(row)),
+                    "stored": row.case == attack.stored,
+                    "attained": attack.attained,
+                    "case": list(row.case),
+                    "again": f"get_law({law.name!r}).attack({attack.name!r}).row({list(row.case)})",
+                }
+            )
+    return found
 
 
 def _assumption(assumption: Assumption, data: LabelledData | None) -> dict[str, Any]:

@@ -15,3 +15,4 @@ from flowtheory.sweep.run import results as results
 from flowtheory.sweep.run import sweep as sweep
 from flowtheory.sweep.store import Store as Store
 from flowtheory.sweep.study import Study as Study
+from flowtheory.sweep.study_file import read_study as read_study

@@ -105,9 +105,7 @@ def _runner(on: str, workers: int | None) -> Callable[[list[Batch], Path], Itera
         from flowtheory.sweep.cluster import run_on_dask
 
         return lambda batches, place: run_on_dask(batches, place, address or None, count)
-    raise ParameterError(
-        f"on is {on!r}", expected="local, dask or dask:ADDRESS", fix="on='local'"
-    )
+    raise ParameterError(f"on is {on!r}", expected="local, dask or dask:ADDRESS", fix="on='local'")
 
 
 def _cores() -> int:
@@ -139,9 +137,7 @@ def results(study: Study, store: str | Path) -> xr.Dataset:
             values[rows[mine]] = data[name].values[mine]
     axes, shape = list(study.grid), study.shape
     about = {m.name: {"long_name": m.says, "units": m.unit} for m in study.probe.measures}
-    columns = {
-        name: (axes, values.reshape(shape), about[name]) for name, values in found.items()
-    }
+    columns = {name: (axes, values.reshape(shape), about[name]) for name, values in found.items()}
     columns["outcome"] = (axes, outcomes.reshape(shape), {"long_name": "how the run ended"})
     coordinates = {
         axis: (axis, np.array(values), _about(study, axis)) for axis, values in study.grid.items()

@@ -1,8 +1,8 @@
 r"""Results on disk: one NetCDF file a batch, written whole or not at all, checked when read.
 
-    STORE/store.json                             what the directory is, and the version of its layout
-    STORE/PROBE-VERSION/BATCH-CHECKSUM.nc        a batch; dimension `cell`, parameters as coordinates
-    STORE/damaged/                               files that were found damaged, set aside
+    STORE/store.json                         what the directory is; the version of its layout
+    STORE/PROBE-VERSION/BATCH-CHECKSUM.nc    a batch: dimension `cell`, parameters as coordinates
+    STORE/damaged/                           files that were found damaged, set aside
 
 A file is named by the keys of its cells and by the first half of its own SHA-256, so that damage is
 seen; files are never changed. Two drivers on one store write the same batches, or other ones.

@@ -78,6 +78,16 @@ def test_rows_of_the_closed_form_are_those_of_the_integrated_run() -> None:
         np.testing.assert_allclose(run[name][1:20], rows, rtol=1e-6)
 
 
+def test_rows_are_saved_at_the_times_given_also_where_an_event_ends_the_run() -> None:
+    flow, first, until = tanh_flow(), start(1e-10), ft.plateau_left(0.2)
+    end = flow.solve(first, until=until).t_end
+    times = np.linspace(0.1, 1.5, 8) * end
+    for skip in (True, False):
+        run = flow.solve(first, until=until, times=times, skip=skip)
+        np.testing.assert_array_equal(run.times[1:-1], times[times < end])
+        assert run.t_end == pytest.approx(end, rel=1e-7)
+
+
 def test_where_it_is_not_used() -> None:
     flow = tanh_flow()
     large = flow.solve(start(1e-2), until=ft.plateau_left(0.2))

@@ -9,7 +9,7 @@ from scipy.integrate import solve_ivp
 from scipy.special import elliprf
 
 from flowtheory.laws.starts import Drive, brackets, observed
-from flowtheory.laws.three_layer_blow_up.experiments import _NEARLY_ATTAINING, _from_genes
+from flowtheory.laws.three_layer_blow_up.attacks import layers_of
 from flowtheory.laws.three_layer_blow_up.law import ENERGY, TANGENT, L, derive
 from flowtheory.lower import numeric
 from flowtheory.symbolic.brackets import VALUE
@@ -95,7 +95,14 @@ def test_exponents_of_three_to_five_layers():
     assert len(derive()) == 8
 
 
-def test_attacks_start_close_to_the_attaining_family():
-    drive = Drive.random(3, 1.0, np.random.default_rng(0))
-    at = drive.parameters(_from_genes(drive, _NEARLY_ATTAINING))
-    assert 0.98 < at["H"] / (at["x_1"] * at["x_2"] * at["x_3"]) < 0.9999
+@pytest.mark.parametrize("layers", [3, 4, 5])
+def test_the_numbers_of_an_attack_are_the_layers(layers):
+    drive = Drive.random(layers, 1.0, np.random.default_rng(0))
+    numbers = np.random.default_rng(1).normal(size=4 + 4 * (layers - 2))
+    signal = numbers[:2]
+    for inner in numbers[2:-2].reshape(-1, 2, 2):
+        signal = inner @ signal
+    at = drive.parameters(layers_of(drive, numbers))
+    assert at["H"] == pytest.approx(drive.strength * float(numbers[-2:] @ signal), rel=1e-12)
+    assert at["x_1"] == pytest.approx(float(np.linalg.norm(numbers[:2])), rel=1e-12)
+    assert at[f"x_{layers}"] == pytest.approx(float(np.linalg.norm(numbers[-2:])), rel=1e-12)

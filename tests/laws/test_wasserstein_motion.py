@@ -8,17 +8,9 @@ import sympy as sp
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import wasserstein_distance
 
-from flowtheory.laws.wasserstein_motion import (
-    BOUND,
-    GROWTH,
-    L_s,
-    L_t,
-    amplitudes,
-    m,
-    s,
-    squared_distance,
-    t,
-)
+from flowtheory.laws.wasserstein_motion.attacks import BOUND, L_s, L_t, m, s, t
+from flowtheory.laws.wasserstein_motion.experiments import amplitudes, squared_distance
+from flowtheory.laws.wasserstein_motion.law import GROWTH
 from flowtheory.symbolic.plateau import RATE
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from measure.curves import LEVELS, RATES, logistic, modes
+from measure.curves import LEVELS, RATES, logistic, loss_at, modes, passing
 from scipy.signal import find_peaks
 
 from flowtheory.errors import DataError, ParameterError
@@ -41,6 +41,24 @@ class TestModes:
         _, descent, _ = loss_stages(times, loss)
         inside = np.interp([descent.start, descent.end], times, loss) / loss[0]
         np.testing.assert_allclose(inside, [0.9, 0.1], atol=1e-3)
+
+    @pytest.mark.parametrize("offset", [0.0, 0.1, 0.2, 0.3])
+    def test_a_plateau_with_a_single_row_has_its_level(self, offset):
+        """What an adaptive run saves: the tail of a descent and the plateau in one interval."""
+        eps, tail = 1e-10, 0.75 + offset
+        ends = [passing(s, eps**2, 0.5) for s in RATES]
+        steep = [
+            np.linspace(t - 1.5 / s, t + tail / s, 30) for s, t in zip(RATES, ends, strict=True)
+        ]
+        rests = [(a + b) / 2 for a, b in pairwise([0, *ends])]
+        times = np.unique(np.concatenate([[0, 120], rests, *steep]))
+        stages = loss_stages(times, loss_at(times, eps))
+        plateaus = [stage for stage in stages if stage.kind == "plateau"]
+        np.testing.assert_allclose([stage.level for stage in plateaus], LEVELS, rtol=1e-4)
+        assert all(
+            abs(stage.level - level) <= stage.error + 1e-6
+            for stage, level in zip(plateaus, LEVELS, strict=True)
+        )
 
     def test_stages_cover_the_run(self):
         times, loss = modes(1e-6)
@@ -113,7 +131,7 @@ class TestEnds:
     def test_a_run_that_never_leaves_its_plateau(self):
         times = np.linspace(0, 1, 50)
         (one,) = loss_stages(times, 2.0 - 1e-9 * np.exp(times))
-        assert one == ("plateau", 0.0, 1.0, pytest.approx(2.0))
+        assert one == ("plateau", 0.0, 1.0, pytest.approx(2.0), pytest.approx(0, abs=1e-10))
 
     def test_a_constant_loss(self):
         assert loss_stages(np.arange(3.0), np.ones(3)) == (LossStage("plateau", 0.0, 2.0, 1.0),)

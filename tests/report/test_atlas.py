@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from report import fake
 
 from flowtheory.errors import OutputError
 from flowtheory.judge import Verdict
+from flowtheory.laws.record import ExperimentResult
+from flowtheory.laws.registry import LAWS, get_law
 from flowtheory.report import to_dict, write_report
 from flowtheory.report.atlas import check_atlas, entry, former, write_atlas
+from flowtheory.report.page import render_page
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +47,27 @@ def test_every_law_is_listed_with_its_verdict_and_a_failure_with_its_error(docum
     listed = json.loads((tmp_path / "atlas.json").read_text(encoding="utf-8"))
     assert [law["verdict"] for law in listed["laws"]] == ["AGREES", "DISAGREES"]
     assert listed["failed"] == [{"law": "third", "error": failed["third"]}]
+
+
+def test_attacks_are_shown_with_the_call_that_measures_them_again(tmp_path):
+    attack = LAWS["three-layer-blow-up"].attack("(iv), L = 3")
+    row = attack.row(attack.stored)
+    weaker = attack.row([1.1 * number if k == 0 else number for k, number in enumerate(row.case)])
+    results = {"attack": ExperimentResult((weaker, row))}
+    law = replace(fake.law(), name="three-layer-blow-up", attacks=(attack,))
+    document = to_dict(fake.verification(law=law, results=results))
+    (shown,) = document["attacks"]
+    assert shown["case"] == list(row.case)
+    assert shown["stored"]
+    assert abs(shown["short"]) < 1e-6
+    assert eval(shown["again"], {"get_law": get_law}).ratio == pytest.approx(shown["ratio"])
+    page = render_page(document, {}, downloads={})
+    assert "get_law(&#39;three-layer-blow-up&#39;).attack(&#39;(iv), L = 3&#39;)" in page
+    write_atlas([document], {}, tmp_path, command="flowtheory verify --all")
+    listed = json.loads((tmp_path / "atlas.json").read_text(encoding="utf-8"))
+    assert listed["attacks"] == 1
+    assert listed["laws"][0]["attacks"][0]["case"] == list(row.case)
+    assert "Attacks: (iv), L = 3" in (tmp_path / "index.html").read_text(encoding="utf-8")
 
 
 def test_a_report_is_taken_over_only_from_the_same_command_and_versions(tmp_path):

@@ -2,7 +2,10 @@ r"""After alignment: the O(1/t) bound on the loss, and the limit of the stable r
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from jaxtyping import Float
 
 from flowtheory.data import LabelledData, family
 from flowtheory.flow import Settings as Accuracy
@@ -33,20 +36,11 @@ def after_alignment(settings: Settings) -> ExperimentResult:
         n=4, dimension=3, mu=0.474, h=6, labels="alternating", norm_spread=0.0, seed=settings.seed
     )
     data = case.data
-    flow = gradient_flow(data.x, data.y)
-    sign = np.where(np.arange(6) % 2 == 0, 1.0, -1.0)
-    w0 = _populated(case.w0, data)
-    start = flow.start(EPS * w0, EPS * sign * np.linalg.norm(w0, axis=1))
-    accuracy = Accuracy(rtol=1e-10)
-    aligned = solve(
-        flow, start, 60.0, until=all_classified(), observe=weights_and_spectrum, settings=accuracy
-    )
-    settings.progress("after alignment", 1, 2)
-    late = continue_late(flow, aligned, horizon, observe=weights_and_spectrum, settings=accuracy)
-    settings.progress("after alignment", 2, 2)
+    late = trained(data, case.w0, horizon)
+    settings.progress("after alignment", 1, 1)
     decay = _decay_rows(late, data)
     rank = _rank_row(late, data)
-    peak = float(np.max(late["stable_rank"][late.loss < 0.5 * data.n]))
+    peak = peak_rank(late, data)
     note = "largest stable rank after the loss has halved; limit at most 2"
     two = evidence("stable rank", data, 2.0 + EPS, peak, h=6, eps=EPS, note=note)
     findings = (
@@ -56,6 +50,25 @@ def after_alignment(settings: Settings) -> ExperimentResult:
     )
     curves = {"time": late.times, "loss": late.loss, "stable_rank": late["stable_rank"]}
     return ExperimentResult((*decay, rank, two), findings=findings, curves=curves)
+
+
+def trained(data: LabelledData, w0: Float[np.ndarray, "h D"], horizon: float) -> Trajectory:
+    """Both classes' neurons from a start at `EPS` through alignment to a late time.
+
+    Its outcome is not ok if not all data are classified by time 60.
+    """
+    flow = gradient_flow(data.x, data.y)
+    sign = np.where(np.arange(len(w0)) % 2 == 0, 1.0, -1.0)
+    w0 = _populated(w0, data)
+    start = flow.start(EPS * w0, EPS * sign * np.linalg.norm(w0, axis=1))
+    observed: dict[str, Any] = {"observe": weights_and_spectrum, "settings": Accuracy(rtol=1e-10)}
+    aligned = solve(flow, start, 60.0, until=all_classified(), **observed)
+    return continue_late(flow, aligned, horizon, **observed) if aligned.outcome.ok else aligned
+
+
+def peak_rank(late: Trajectory, data: LabelledData) -> float:
+    """The largest stable rank once the loss has halved."""
+    return float(np.max(late["stable_rank"][late.loss < 0.5 * data.n]))
 
 
 def _populated(w0: np.ndarray, data: LabelledData) -> np.ndarray:
@@ -68,16 +81,19 @@ def _populated(w0: np.ndarray, data: LabelledData) -> np.ndarray:
     )
 
 
-def _decay_rows(late: Trajectory, data: LabelledData) -> list[Evidence]:
-    """The bound from t_2 on: the first saved time at which an output of each sign exceeds 1/4."""
-    alpha = float(formulas.rate_alpha(data.mu, data.x_min, data.x_max))
+def grown(late: Trajectory, data: LabelledData) -> int:
+    """Row of t_2, the first saved time at which an output of each sign exceeds 1/4."""
     params = late.saved_params()
     hidden = np.maximum(np.einsum("khd,nd->khn", params.W, data.x), 0.0)
     margins = data.y * np.einsum("kh,khn->kn", params.v, hidden)
-    grown = (margins[:, data.y > 0].max(axis=1) > 0.25) & (
-        margins[:, data.y < 0].max(axis=1) > 0.25
-    )
-    first = int(np.argmax(grown)) if grown.any() else len(grown)
+    both = (margins[:, data.y > 0].max(axis=1) > 0.25) & (margins[:, data.y < 0].max(axis=1) > 0.25)
+    return int(np.argmax(both)) if both.any() else len(both)
+
+
+def _decay_rows(late: Trajectory, data: LabelledData) -> list[Evidence]:
+    """The bound from t_2 on."""
+    alpha = float(formulas.rate_alpha(data.mu, data.x_min, data.x_max))
+    first = grown(late, data)
     rows = []
     for k in range(first + 1, len(late.times), max(1, (len(late.times) - first) // 24)):
         bound = formulas.decay_bound(late.loss[first], alpha, late.times[k] - late.times[first])

@@ -1,15 +1,12 @@
-"""Experiments on the bound itself: random, adversarial and attaining data."""
+"""Experiments on the bound itself: random and attaining data."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.optimize import differential_evolution
 
-from flowtheory.data import Case, LabelledData, family, repeller_starts
-from flowtheory.exact import propagate
+from flowtheory.data import Case, family, repeller_starts
 from flowtheory.judge import (
     Attained,
     Equality,
@@ -20,7 +17,7 @@ from flowtheory.judge import (
     judge_fit,
 )
 from flowtheory.laws.alignment_time import formulas
-from flowtheory.laws.alignment_time.comparison import PARTS, Comparison, compare
+from flowtheory.laws.alignment_time.comparison import PARTS, compare
 from flowtheory.laws.record import ExperimentResult, Settings
 
 _PART_CLAIMS = {
@@ -60,64 +57,6 @@ def _random_cases(seed: int, total: int) -> Iterator[tuple[Case, int]]:
             theta = float(10 ** rng.uniform(-8, -0.5))
             case = repeller_starts(case.data, theta0=theta, h=8, seed=own, family=case.family)
         yield case, own
-
-
-def adversarial(settings: Settings) -> ExperimentResult:
-    """A search (differential evolution) for data and starts that come closest to B(mu)."""
-    sizes = settings.effort.pick([(2, 2)], [(2, 2), (4, 3)], [(2, 2), (4, 3), (8, 4)])
-    levels = settings.effort.pick([0.05], [0.05, 0.005], [0.2, 0.05, 0.005])
-    per_point = settings.effort.pick(50, 75, 188)  # generations: a larger problem needs more
-    rows, jobs = [], list(itertools.product(sizes, levels))
-    for k, ((n, dim), mu) in enumerate(jobs):
-        found = _worst_found(n, dim, mu, settings.seed + k, per_point * n)
-        rows.extend(row for part in PARTS if (row := found.row("adversarial", part=part, seed=k)))
-        settings.progress("adversarial search", k + 1, len(jobs))
-    return ExperimentResult(
-        tuple(rows), findings=(UpperBound().judge("no attack exceeds its bound", rows),)
-    )
-
-
-def _worst_found(n: int, dim: int, mu: float, seed: int, generations: int) -> Comparison:
-    """The worst case found with labels alternating, minimal cosine mu and start outside S_-."""
-    y = np.where(np.arange(n) % 2 == 0, 1.0, -1.0) if n > 2 else np.ones(n)
-
-    scale = float(formulas.bound(mu))
-
-    def unpack(genes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        z = _with_minimal_cosine(genes[: n * dim].reshape(n, dim), mu)
-        return y[:, None] * z, genes[n * dim :]
-
-    def slack(genes: np.ndarray) -> float:
-        x, w0 = unpack(genes)
-        active = x @ w0 > 0
-        if not active.any() or np.array_equal(active, y < 0):  # dead, or in S_-: not part (a)
-            return 0.0
-        return -float(propagate(x, y, w0[None, :], threads=1).last_event_time[0]) / scale
-
-    size = (n + 1) * dim
-    best = differential_evolution(
-        slack, [(-1.0, 1.0)] * size, maxiter=generations, popsize=4,
-        rng=np.random.default_rng(seed), polish=False, tol=0.0, init="sobol",
-    )  # fmt: skip
-    x, w0 = unpack(best.x)
-    data = LabelledData(x, y, "adversarial", f"differential evolution, seed={seed}")
-    case = Case(data, w0[None, :], (x @ w0 > 0)[None, :], "adversarial", "differential evolution")
-    return compare(case)
-
-
-def _with_minimal_cosine(z: np.ndarray, mu: float) -> np.ndarray:
-    """Unit vectors with minimal pairwise cosine mu: z pulled towards a common axis as needed.
-
-    With z_i = cos(b) e + sin(b) u_i, <z_i, z_j> = cos^2 b + sin^2 b <u_i, u_j>, so the worst pair
-    fixes b.
-    """
-    axis = np.zeros(z.shape[1])
-    axis[0] = 1.0
-    u = z - np.outer(z @ axis, axis)
-    u /= np.maximum(np.linalg.norm(u, axis=1, keepdims=True), 1e-300)
-    worst = float(np.min((u @ u.T)[np.triu_indices(len(z), 1)]))
-    sine2 = min((1 - mu) / max(1 - worst, 1e-300), 1.0)
-    return np.sqrt(1 - sine2) * axis + np.sqrt(sine2) * u
 
 
 def attaining(settings: Settings) -> ExperimentResult:

@@ -18,7 +18,7 @@ from flowtheory.plot.training import training_figure
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_BOUNDED = ("random", "adversarial", "attaining", "real")
+_BOUNDED = ("random", "attack", "attaining", "real")
 _SERIES = (
     ("F1, two points", "two-points", 1.0, np.log(2.0)),
     ("F2, four points", "four-points", 2.0, np.log(2.0)),

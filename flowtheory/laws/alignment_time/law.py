@@ -8,14 +8,17 @@ from flowtheory.clock import REFERENCE
 from flowtheory.data import LabelledData
 from flowtheory.laws.alignment_time import formulas as f
 from flowtheory.laws.alignment_time.after import after_alignment
-from flowtheory.laws.alignment_time.bound import adversarial, attaining, random_data
+from flowtheory.laws.alignment_time.attacks import attacks
+from flowtheory.laws.alignment_time.bound import attaining, random_data
 from flowtheory.laws.alignment_time.controls import CONTROLS
 from flowtheory.laws.alignment_time.figures import alignment_time_figures
 from flowtheory.laws.alignment_time.finite_eps import finite_eps
 from flowtheory.laws.alignment_time.in_cone import in_cone
+from flowtheory.laws.alignment_time.late_attacks import late_attacks
 from flowtheory.laws.alignment_time.proof import CERTIFICATE
 from flowtheory.laws.alignment_time.real import real_data
 from flowtheory.laws.alignment_time.training import directions, training
+from flowtheory.laws.attacked import attack_experiment
 from flowtheory.laws.record import Assumption, Experiment, Law, Statement, SymbolInfo
 from flowtheory.symbolic.alignment import derive_alignment
 
@@ -90,6 +93,8 @@ ASSUMPTIONS = (
     Assumption("both classes", "each label occurs (only for the late stages)", _two_classes),
 )
 
+ATTACKS = (*attacks(), *late_attacks())
+
 LAW = Law(
     name="alignment-time",
     title="early alignment of two-layer ReLU neurons, small initialization",
@@ -99,7 +104,7 @@ LAW = Law(
     clock=REFERENCE,
     experiments=(
         Experiment("random", "random separable data", random_data),
-        Experiment("adversarial", "search for violations", adversarial),
+        attack_experiment(ATTACKS),
         Experiment("attaining", "families that attain the bound", attaining),
         Experiment("in-cone", "the exponent -1/2, inside the cone", in_cone),
         Experiment("real", "real images", real_data),
@@ -109,6 +114,8 @@ LAW = Law(
         Experiment("training", "the published experiment on images", training),
     ),
     controls=CONTROLS,
+    claims=tuple(one.claim() for one in ATTACKS),
+    attacks=ATTACKS,
     not_shown=(
         "data that violate Assumption 1 as a whole (centred images do): no bound applies there",
         "the published constants at finite eps, and how small eps must be",

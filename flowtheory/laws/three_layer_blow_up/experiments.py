@@ -1,15 +1,15 @@
-"""What is measured: fates and times of starts, attacks on the bounds, and how these close in."""
+"""What is measured: fates and times of starts, and how the bounds close in on the blow-up."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
 from flowtheory.judge import Evidence
-from flowtheory.laws.record import Curves, Settings
-from flowtheory.laws.starts import DIMENSION, WIDTH, Drive, Layers, brackets, observed
+from flowtheory.laws.record import Settings
+from flowtheory.laws.starts import Drive, Layers, brackets, observed
 from flowtheory.lower import numeric
 from flowtheory.outcome import Outcome
 from flowtheory.symbolic.brackets import VALUE
@@ -24,9 +24,6 @@ NUMBERS = {
     "layers_upper": "(iii), from above",
     "energy_upper": "(iv)",
 }
-
-# Two neurons a layer, aligned and balanced but for a few per cent.
-_NEARLY_ATTAINING = np.array([1.0, 0.03, 1.0, 0.0, 0.05, 0.02, 0.97, -0.04])
 
 
 def starts(settings: Settings) -> Iterator[Evidence]:
@@ -75,67 +72,6 @@ def _attaining(drive: Drive, rng: np.random.Generator, seed: int) -> Iterator[Ev
         start = drive.rank_one([gain] * drive.layers, rng)
         row, _ = _time(drive, start, f"L = {drive.layers}, attaining", seed)
         yield replace(row, parameters={**row.parameters, "x": gain})
-
-
-def attack(settings: Settings) -> Iterator[Evidence | Curves]:
-    """An evolution strategy looks for the start that is worst for each bound of three layers."""
-    from scipy.optimize import differential_evolution
-
-    drive = Drive.random(3, 1.0, np.random.default_rng((settings.seed, 77)))
-    which = (*UPPER, *LOWER)
-    generations = settings.effort.pick(2, 25, 100)
-    for k, name in enumerate(which):
-        seen: list[Evidence] = []
-        found = differential_evolution(
-            _closeness(drive, name, seen),
-            [(-2.0, 2.0)] * 8,
-            maxiter=generations,
-            popsize=6,
-            x0=_NEARLY_ATTAINING,
-            tol=0,
-            polish=False,
-            rng=np.random.default_rng((settings.seed, k)),
-        )
-        yield from seen
-        yield Curves({f"worst for {NUMBERS[name]}": found.x})
-        settings.progress("attacks", k + 1, len(which))
-
-
-def _closeness(drive: Drive, name: str, seen: list[Evidence]) -> Callable[[np.ndarray], float]:
-    """What the search makes small: how far the time stays within a bound, as a logarithm.
-
-    Each start that comes nearer to the bound than all before, or passes it, is put into `seen`.
-    """
-    found = brackets(3)
-    symbols = (found.flow.strength, VALUE, *found.flow.gains)
-    bound = numeric(getattr(found, name), symbols)
-    sign = 1.0 if name in UPPER else -1.0
-    nearest: list[float] = []
-
-    def objective(genes: np.ndarray) -> float:
-        start = _from_genes(drive, genes)
-        at = drive.parameters(start)
-        if not at["H"] > 1e-6:
-            return 10.0
-        time_seen = observed(drive.blow_up(start, rtol=1e-10, check=False))
-        time = time_seen.get("cut", time_seen["measured"])
-        near = sign * float(np.log(time / bound(*(at[str(one)] for one in symbols))))
-        if not seen or near > nearest[-1]:
-            nearest.append(near)
-            family, note = f"against {NUMBERS[name]}", f"genes {np.round(genes, 6).tolist()}"
-            error = 1e-9 * time  # of a run at this tolerance, without a second one
-            seen.append(Evidence("attack", family, at, **{**time_seen, "error": error}, note=note))
-        return -near
-
-    return objective
-
-
-def _from_genes(drive: Drive, genes: np.ndarray) -> Layers:
-    r"""$W_1\hat z$, $W_2$ and $v$ with all but two neurons zero, so that shapes stay the same."""
-    W1, W2, v = np.zeros((WIDTH, DIMENSION)), np.zeros((WIDTH, WIDTH)), np.zeros(WIDTH)
-    W1[:2] = np.outer(genes[:2], drive.direction)
-    W2[:2, :2], v[:2] = genes[2:6].reshape(2, 2), genes[6:]
-    return drive.named([W1, W2, v])
 
 
 def ends(settings: Settings) -> Iterator[Evidence]:

@@ -10,15 +10,16 @@ import sympy as sp
 
 from flowtheory.clock import Clock
 from flowtheory.judge import Equality, LowerBound, Proportion, Slope, UpperBound
+from flowtheory.laws.attacked import attack_experiment
 from flowtheory.laws.claim import Claim, axis
 from flowtheory.laws.record import Experiment, Law, Statement, SymbolInfo
 from flowtheory.laws.starts import brackets
+from flowtheory.laws.three_layer_blow_up.attacks import attacks
 from flowtheory.laws.three_layer_blow_up.experiments import (
     DEPTHS,
     LOWER,
     NUMBERS,
     UPPER,
-    attack,
     ends,
     starts,
 )
@@ -29,6 +30,7 @@ from flowtheory.symbolic.brackets import VALUE
 
 SOURCE = "flowtheory, docs/laws/three-layer-blow-up"
 
+ATTACKS = attacks()
 THREE = brackets(3)
 s, GAINS = THREE.flow.strength, THREE.flow.gains
 T = sp.Symbol("T", positive=True)
@@ -102,19 +104,6 @@ def _attained(layers: int) -> Claim:
     )  # fmt: skip
 
 
-def _attacks() -> list[Claim]:
-    kinds = {**dict.fromkeys(UPPER, UpperBound()), **dict.fromkeys(LOWER, LowerBound())}
-    return [
-        Claim(
-            f"{NUMBERS[name]} under attack, L = 3", "attack", kind, bound,
-            {"tightened by 20 %": bound * sp.Rational(4 if name in UPPER else 6, 5)},
-            families=(f"against {NUMBERS[name]}",),
-        )
-        for name, kind in kinds.items()
-        for bound in [getattr(THREE, name)]
-    ]  # fmt: skip
-
-
 def _closing(names: tuple[str, ...], exponent: sp.Expr, wrong: dict[str, sp.Expr]) -> Claim:
     """The exponent of T_up - T*, over all depths at once: its axis is the claimed power."""
     return Claim(
@@ -157,7 +146,7 @@ LAW = Law(
     clock=Clock("mean", 1.0),
     experiments=(
         Experiment("starts", "Gaussian starts of both signs of H; balanced aligned starts", starts),
-        Experiment("attack", "a search for the worst start of each bound", attack),
+        attack_experiment(ATTACKS),
         Experiment("ends", "the bounds restarted on the way to the blow-up", ends),
     ),
     controls=(),
@@ -172,13 +161,14 @@ LAW = Law(
             families=("H < 0: fate",),
         ),
         *(claim for layers in DEPTHS for claim in _bounds(layers)),
-        *_attacks(),
+        *(one.claim() for one in ATTACKS),
         _closing(
             ("(i)", "(iii), from above"), TANGENT,
             {"half the gain in order": 1 + (TANGENT - 1) / 2, "that of (iv)": ENERGY},
         ),
         _closing(("(iv)",), ENERGY, {"that of (i)": TANGENT, "one order more": ENERGY + 1}),
     ),
+    attacks=ATTACKS,
     varied=("L", "s", "x_1", "x_2", "x_3"),
     not_shown=(
         "that H < 0 blows up for almost every start: 100 % of the Gaussian ones did, no proof; "
