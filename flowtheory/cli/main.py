@@ -13,6 +13,7 @@ from flowtheory.cli.derive import derive
 from flowtheory.cli.flow import flow
 from flowtheory.cli.laws import laws
 from flowtheory.cli.new_law import new_law
+from flowtheory.cli.sweep import sweep
 from flowtheory.cli.verify import verify
 
 _HELP = """Derive, integrate, measure and judge small-initialization training dynamics.
@@ -33,6 +34,7 @@ app.command()(new_law)
 app.command()(derive)
 app.command()(conserve)
 app.command()(flow)
+app.command()(sweep)
 
 
 def _show_version(wanted: bool) -> None:
