@@ -341,7 +341,7 @@ class GradientFlow:
             stop,
             watch,
             task.times,
-            task.settings.rtol,
+            task.settings,
             estimate,
             task.log_time,
             skip,

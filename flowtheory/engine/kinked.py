@@ -48,6 +48,7 @@ from flowtheory.symbolic.network import Network
 
 _LONGEST = 1e9
 _FIRST_HORIZON, _FURTHER = 8.0, 2.0
+_AHEAD = 1e3  # of the time so far: at rest is what does not get there in this time
 _RELATIVE = 1e-12
 _ROUNDING = 1e-15  # two runs whose steps are set by the events are equal to the bit
 _ROWS = 24
@@ -64,7 +65,7 @@ class Wanted:
     until: Until
     watch: Until
     times: Float[np.ndarray, " k"] | None
-    rtol: float
+    settings: Settings
     estimate: bool
     log_time: bool
     skip: bool
@@ -98,14 +99,19 @@ def solve_kinked(
     parts, pieces = _rest(flow, _observe(functions, saved, start), start, early, wanted)
     end = parts[-1]
     if wanted.estimate and end.outcome.ok and not end.errors:
-        rtol = coarser(wanted.rtol)
-        coarse = replace(wanted, rtol=rtol, times=_halves(parts), progress=None)
-        again, _ = _rest(flow, _nothing, start, early, coarse)
+        again, _ = _rest(flow, _nothing, start, early, _coarse(wanted, parts))
         error = _difference(end, again[-1])
     else:
         error = _bar(end)
     run = _joined(flow, parts, pieces, wanted, error)
     return run if early is None else _with_start(flow, functions, saved, start, early, run)
+
+
+def _coarse(wanted: Wanted, parts: list[Trajectory]) -> Wanted:
+    """What the second run is wanted for; an event may come later in it than the final time."""
+    settings = replace(wanted.settings, rtol=coarser(wanted.settings.rtol), atol=None)
+    t_end = math.inf if parts[-1].outcome is Outcome.EVENT else wanted.t_end
+    return replace(wanted, settings=settings, t_end=t_end, times=_halves(parts), progress=None)
 
 
 def kinked_flow(network: Network, loss: Any, reduction: Any, data: Any) -> GradientFlow:
@@ -118,7 +124,7 @@ def _early(flow: GradientFlow, start: TwoLayer, wanted: Wanted) -> EarlyFlow | N
     """The event-exact start; None where it is not wanted."""
     if not wanted.skip or wanted.t_start > 0 or wanted.log_time or wanted.times is not None:
         return None
-    tolerance, size = max(wanted.rtol, _RELATIVE), largest_entry(start)
+    tolerance, size = max(wanted.settings.rtol, _RELATIVE), largest_entry(start)
     W, v = start.W / size, start.v / size
     horizon = wanted.t_end if math.isfinite(wanted.t_end) else _first_horizon(flow, start)
     while True:
@@ -146,7 +152,7 @@ def _rest(
         at |= {"pattern": early.pattern, "sliding": early.sliding}
         if early.time >= wanted.t_end:
             return [_stop(flow, observe, early)], ["the whole run is in closed form"]
-    choice = choose(len(start.v), flow.n, wanted.rtol)
+    choice = choose(len(start.v), flow.n, wanted.settings.rtol)
     if choice.c is not None and early is None and _is_plain(wanted):
         run = solve_steps(
             flow,
@@ -167,12 +173,12 @@ def _is_plain(wanted: Wanted) -> bool:
 
 
 def _exact(flow: GradientFlow, observe: Any, at: Any, wanted: Wanted) -> list[Trajectory]:
-    settings = Settings(rtol=wanted.rtol)
     finite = math.isfinite(wanted.t_end)
     rate = _first_horizon(flow, at["params"])
     horizon = wanted.t_end if finite else at["t"] + rate
     parts: list[Trajectory] = []
     while True:
+        settings = _left(wanted.settings, parts)
         found = solve(
             flow,
             at["params"],
@@ -181,6 +187,7 @@ def _exact(flow: GradientFlow, observe: Any, at: Any, wanted: Wanted) -> list[Tr
             sliding=at["sliding"],
             t_start=at["t"],
             until=wanted.until,
+            ahead=0.0 if finite else _AHEAD * horizon,
             times=_within(wanted.times, at["t"], horizon),
             observe=observe,
             log_time=wanted.log_time,
@@ -193,6 +200,14 @@ def _exact(flow: GradientFlow, observe: Any, at: Any, wanted: Wanted) -> list[Tr
         at = {"params": found.params, "t": found.t_end}
         at |= {"pattern": found.pattern, "sliding": found.sliding}
         horizon = found.t_end + _FURTHER * (horizon - parts[-1].times[0])
+
+
+def _left(settings: Settings, parts: list[Trajectory]) -> Settings:
+    """The budgets that the parts so far have left."""
+    steps = sum(p.statistics.accepted + p.statistics.rejected for p in parts)
+    seconds = sum(p.statistics.seconds for p in parts)
+    left = max(settings.max_steps - steps, 1)
+    return replace(settings, max_steps=left, time_limit=settings.time_limit - seconds)
 
 
 def _halves(parts: list[Trajectory]) -> Float[np.ndarray, " k"]:
@@ -247,9 +262,12 @@ def _nothing(params: TwoLayer, x: Any, y: Any) -> dict[str, Any]:
 
 
 def _difference(one: Trajectory, other: Trajectory) -> float:
-    """Of the times of an event, or of the final states in units of their norm."""
+    """Of the times of an event, or of the final states in units of their norm.
+
+    inf where the runs end differently: no digit of what is asked for is known to be right.
+    """
     if one.outcome is not other.outcome:
-        return math.nan
+        return math.inf
     if one.outcome is Outcome.EVENT:
         return max(abs(one.t_end - other.t_end), _ROUNDING * one.t_end)
     a, b = (np.concatenate([np.ravel(p) for p in run.params]) for run in (one, other))
@@ -295,7 +313,7 @@ def _joined(
         stages=stages,
         checks=Checks(math.nan, rises, {n: float(np.max(v)) for n, v in drifts.items()}),
         clock=flow.clock,
-        rtol=wanted.rtol,
+        rtol=wanted.settings.rtol,
         atol=end.atol,
         statistics=_total([p.statistics for p in parts]),
     )

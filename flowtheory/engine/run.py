@@ -216,9 +216,11 @@ def _when(run: Run) -> str:
 def timed(time: float, error: float) -> str:
     """A time with its error: the digits that are known, and two of the error.
 
-    >>> timed(69.6139913110774, 3.66e-8), timed(2.5, float("nan"))
-    ('69.613991311 ± 3.7e-08', '2.5')
+    >>> timed(69.6139913110774, 3.66e-8), timed(2.5, float("nan")), timed(2.5, float("inf"))
+    ('69.613991311 ± 3.7e-08', '2.5', '2.5, which a second run did not confirm')
     """
+    if error == math.inf:
+        return f"{time:.10g}, which a second run did not confirm"
     if not (math.isfinite(error) and error > 0):
         return f"{time:.10g}"
     decimals = max(0, 1 - math.floor(math.log10(error)))

@@ -103,7 +103,8 @@ def _second(
         return None
     settings = task.settings
     coarse = replace(settings, rtol=coarser(settings.rtol), atol=None)
-    end = task.t_end if made.outcome is Outcome.EVENT else made.t
+    # An event may come later in the second run than the final time.
+    end = math.inf if made.outcome is Outcome.EVENT else made.t
     task = task._replace(t_end=end, settings=coarse)
     return drive(task, params, t_start, before, keeper=keeper, part=SECOND)
 
@@ -133,9 +134,14 @@ def finish(made: Drive, second: Drive | None) -> Run:
 
 
 def _difference(made: Drive, second: Drive | None) -> float:
-    """Of the times of an event, or of the final states in units of their norm."""
-    if second is None or second.outcome is not made.outcome:
+    """Of the times of an event, or of the final states in units of their norm.
+
+    inf where the runs end differently: no digit of what is asked for is confirmed.
+    """
+    if second is None:
         return math.nan if made.times[-1] > made.times[0] else 0.0
+    if second.outcome is not made.outcome:
+        return math.inf
     if made.outcome is Outcome.EVENT:
         return abs(made.t - second.t) + made.position.lost
     a, b = (_flat(run.position.params) for run in (made, second))

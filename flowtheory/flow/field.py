@@ -102,9 +102,12 @@ def margins(
     Positive while `pattern` is right, zero at the kink. Normalised per neuron, so that the same
     root tolerance serves every initialization scale.
     """
-    w_norm = jnp.maximum(_row_norms(params.W), jnp.finfo(x.dtype).tiny)
+    # Of order one before anything is squared: slopes are wanted at 1e-300 too.
+    largest = lax.stop_gradient(jnp.max(jnp.abs(params.W), axis=1, keepdims=True))
+    W = params.W / jnp.where(largest > 0, largest, 1.0)
+    w_norm = jnp.maximum(_row_norms(W), jnp.finfo(x.dtype).tiny)
     x_norm = jnp.linalg.norm(x, axis=1)
-    return (2 * pattern - 1) * preactivations(params, x) / (w_norm[:, None] * x_norm)
+    return (2 * pattern - 1) * (W @ x.T) / (w_norm[:, None] * x_norm)
 
 
 def neuron_norms(params: TwoLayer) -> Float[Array, " h"]:

@@ -41,7 +41,8 @@ from flowtheory.flow.schedule import save_times
 from flowtheory.flow.settings import Explicit, Settings
 from flowtheory.flow.slides import KinkedTrajectory
 from flowtheory.flow.sliding import Cell, kink_levels, rate, slopes, unit_field
-from flowtheory.flow.surfaces import Surfaces, Target, View, switch_kinds
+from flowtheory.flow.standing import rests
+from flowtheory.flow.surfaces import Crossing, Surfaces, Target, View, switch_kinds
 from flowtheory.flow.system import Start, Status, Stops, System, Tolerance
 from flowtheory.flow.trajectory import Statistics, Switches
 from flowtheory.flow.until import NEVER, Until, require_escape
@@ -49,8 +50,12 @@ from flowtheory.outcome import Outcome
 from flowtheory.precision import float64
 
 _FIRST_STEP = 1e-2
+# At rest the shares of fitted data are rounding, so that their kinks switch for ever.
+_MAY_REST = (Outcome.REACHED_T, Outcome.CHATTERING, Outcome.EVENT_LIMIT)
 _OFF_PATTERN = 1e-12
 _OFF_SURFACE = 1e-8
+_APART = 1e-12  # of the time: events closer than this are at one time
+_AT_ORIGIN = 1e-10  # |w_j| over |v_j| where events without end are those of the origin
 
 
 def solve(
@@ -62,6 +67,7 @@ def solve(
     sliding: Bool[np.ndarray, "h n"] | None = None,
     t_start: float = 0.0,
     until: Until = NEVER,
+    ahead: float = 0.0,
     times: Float[np.ndarray, " k"] | None = None,
     observe: Observe = weights,
     escape: float = 0.1,
@@ -81,6 +87,8 @@ def solve(
             are put on their kinks, and the sets are checked against Filippov's field.
         t_start: time of `params`.
         until: stop earlier, at a loss or when every neuron is classified.
+        ahead: how long `until` is waited for after `t_end`, for the verdict that it will not be
+            met; 0 for no verdict.
         times: times to save at; log-spaced by default. Start and end are always saved.
         observe: what to save, a JAX function (params, x, y) -> dict of arrays.
         escape: level of $\max_i|f(x_i)|$ whose first crossing is recorded as `escape_time`.
@@ -90,9 +98,11 @@ def solve(
 
     Returns:
         The trajectory. Outcomes: `REACHED_T`; `EVENT` (`until` was met); `NONUNIQUE` (an output
-        weight changed sign while its neuron slid: the kinks became repelling, see `surfaces`);
-        `CHATTERING` (switches at one time without end); `EVENT_LIMIT`; `STEP_LIMIT`; `STIFF`;
-        `NONFINITE`.
+        weight changed sign while its neuron slid: the kinks became repelling, see `surfaces`; or
+        an input weight reached the origin, where all kinks meet);
+        `CONVERGED` or `STALLED` (`until` will not be met within `ahead` of the end);
+        `CHATTERING` (switches at one time without end); `EVENT_LIMIT`; `STEP_LIMIT`; `TIME_LIMIT`;
+        `STIFF`; `NONFINITE`.
 
     Raises:
         DataError: parameters that do not fit the data, or are not finite.
@@ -106,6 +116,7 @@ def solve(
         save_times(times, t_start, t_end),
         t_start,
         until,
+        ahead,
         observe,
         escape,
         log_time,
@@ -245,6 +256,7 @@ class _Run:
         saves: Float[np.ndarray, " k"],
         t_start: float,
         until: Until,
+        ahead: float,
         observe: Observe,
         escape: float,
         log_time: bool,
@@ -253,7 +265,7 @@ class _Run:
     ) -> None:
         self.began = time.monotonic()
         self.flow, self.params, self.surfaces = flow, params, surfaces
-        self.saves, self.until = saves, until
+        self.saves, self.until, self.ahead = saves, until, ahead
         self.recorder = Recorder(flow, observe, progress)
         self.escape, self.log_time, self.settings = escape, log_time, settings
         self.pair: Explicit = settings.pair
@@ -262,7 +274,7 @@ class _Run:
             self.atol = settings.absolute(np.asarray(neuron_norms(params)))
         self.t, self.s = t_start, self._to_s(t_start)
         self.switches: list[tuple[float, int, int, bool, int]] = []
-        self.still = 0
+        self.still, self.last_event = 0, -math.inf
         self.saved = self.accepted = self.rejected = self.landed = self.stretches = 0
         self.escape_time = math.inf
         self.outcome: Outcome | None = None
@@ -288,6 +300,9 @@ class _Run:
         while self.outcome is None:
             self.recorder.report(self.t, self.params, None)
             self._advance()
+        if self.outcome in _MAY_REST and self.ahead > 0:
+            where = self.flow, self._piece().cell, self.params
+            self.outcome = rests(*where, self.ahead, self.until.loss) or self.outcome
         if self.recorder.times[-1] < self.t:
             self.recorder.add_one(self.t, self.params)
         self.recorder.report(self.t, self.params, self.outcome)
@@ -297,6 +312,9 @@ class _Run:
         budget = self.settings.max_steps - self.accepted - self.rejected
         if budget <= 0:
             self.outcome = Outcome.STEP_LIMIT
+            return
+        if time.monotonic() - self.began > self.settings.time_limit:
+            self.outcome = Outcome.TIME_LIMIT
             return
         with float64():
             carry = stretch(
@@ -357,7 +375,7 @@ class _Run:
         if found.crossing is None:
             self.outcome = Outcome.NONUNIQUE  # attracting kinks become repelling
             return
-        before = self._sides(j)
+        before, rank = self._sides(j), self.surfaces.rank(j)
         view = _view(self.flow, self.surfaces, self.params, j)
         if not self.surfaces.settle(j, view, found.datum, found.crossing):
             self.outcome = Outcome.NONUNIQUE
@@ -366,6 +384,10 @@ class _Run:
         W[j] = self.surfaces.project(j, W[j])
         self.params = self.params._replace(W=W)
         self._log(j, before)
+        line = found.crossing is Crossing.KINK and 0 < rank == W.shape[1] - 1
+        if line or self.surfaces.rank(j) == W.shape[1]:
+            self.outcome = Outcome.NONUNIQUE  # a line meets one more kink at the origin only
+            return
         limit = self.settings.max_switches
         if len(self.switches) >= (2 * self.flow.n * len(W) + 100 if limit is None else limit):
             self.outcome = Outcome.EVENT_LIMIT
@@ -375,10 +397,13 @@ class _Run:
         return self.surfaces.pattern[j].copy(), self.surfaces.sliding[j].copy()
 
     def _log(self, j: int, before: tuple[np.ndarray, np.ndarray]) -> None:
-        moved = not self.switches or self.t > self.switches[-1][0]
-        self.still = 0 if moved else self.still + 1
+        # Counted for events that leave all sides as they are too: these would never end.
+        moved = self.t - self.last_event > _APART * abs(self.t)
+        self.still, self.last_event = (0 if moved else self.still + 1), self.t
         if self.still > 4 * self.surfaces.pattern.size + 16:
-            self.outcome = Outcome.CHATTERING
+            w, v = self.params.W[j], self.params.v[j]
+            lost = np.max(np.abs(w)) <= _AT_ORIGIN * abs(v)
+            self.outcome = Outcome.NONUNIQUE if lost else Outcome.CHATTERING
         after = self._sides(j)
         for i, kind in switch_kinds(before, after):
             self.switches.append((self.t, j, i, bool(after[0][i]), int(kind)))

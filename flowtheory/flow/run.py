@@ -79,7 +79,8 @@ class Run:
         outcome: how the run ended; ask `outcome.ok`.
         events: what was passed on the way, in order of time; the event that ended the run last.
         error_estimate: of the time at which an event ended the run, or of the final parameters in
-            units of their norm; NaN if no estimate was asked for.
+            units of their norm; inf if the second run ended differently, so that no digit is
+            confirmed; NaN if no estimate was asked for, or what was asked for was not reached.
         blow_up_time: where the norm becomes infinite, for `Outcome.BLEW_UP`; else inf.
         stages: the methods used, in order.
         checks: energy identity, monotone loss, conserved quantities.

@@ -49,7 +49,7 @@ class Settings:
         max_switches: budget of pattern switches; by default 2 n h + 100 (Assumption 1 needs at
             most n h).
         chunk: attempted steps between two visits of the host (progress, budgets).
-        time_limit: wall time in seconds after which a run of a smooth flow ends.
+        time_limit: wall time in seconds after which a run ends.
         coordinates: 'neurons' is log-norm and direction of each neuron (`polar`), 'plain' the
             weights themselves; 'auto' takes the first where the smallest neuron of the start is
             below 1e-6 of the largest. For smooth networks.

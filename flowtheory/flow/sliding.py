@@ -26,6 +26,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
 from flowtheory.flow.field import (
@@ -129,8 +130,15 @@ def kink_levels(model: Model, data: Samples, cell: Cell, params: TwoLayer) -> Fl
     share = shares(model, data, cell, params)
     low = jnp.where(cell.present, share, 1.0)
     high = jnp.where(cell.present, 1 - share, 1.0)
-    size = jnp.maximum(neuron_norms(params), jnp.finfo(low.dtype).tiny)
     slides = jnp.any(cell.present, axis=1)
-    sign = jnp.where(slides, cell.sign * params.v / size, 1.0)
+    sign = jnp.where(slides, cell.sign * _share_of_v(params), 1.0)
     margin = jnp.where(cell.sliding, 1.0, margin)
     return jnp.concatenate([margin.ravel(), low.ravel(), high.ravel(), sign])
+
+
+def _share_of_v(params: TwoLayer) -> Float[Array, " h"]:
+    r"""$v_j/|(w_j, v_j)|$, with slopes at 1e-300 too: of order one before anything is squared."""
+    size = lax.stop_gradient(neuron_norms(params))
+    size = jnp.where(size > 0, size, 1.0)
+    unit = TwoLayer(params.W / size[:, None], params.v / size)
+    return unit.v / jnp.maximum(neuron_norms(unit), jnp.finfo(size.dtype).tiny)

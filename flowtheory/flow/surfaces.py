@@ -8,6 +8,9 @@ $G_i \ge 0$ while sliding along others is always consistent, because the shortes
 monotone function of what is added to it. Data that share their kink (duplicates, $x$ and $-x$) are
 one kink, whose $G$ is the sum of theirs, each times $|x_i|$.
 
+A weight that slides along all but one direction of the data space is on a line, which meets a
+further kink at the origin only. All kinks meet there, and nothing says which sides to take.
+
 The sliding set of a neuron with $v_j = 0$ turns from attracting into repelling: all velocities
 across kinks are proportional to $v_j$. From there on every continuation that leaves some of the
 data, to either side and at any time, solves the differential inclusion. The run ends as
@@ -163,6 +166,10 @@ class Surfaces:
         members = self._group == self._group[i]
         same = self._along[members] == self._along[i]
         share[members] = np.where(same, value, 1 - value)
+
+    def rank(self, j: int) -> int:
+        """In how many directions its kinks hold the weight of neuron j."""
+        return len(self._planes[j].data) if j in self._planes else 0
 
     def project(self, j: int, w: Float[np.ndarray, " D"]) -> Float[np.ndarray, " D"]:
         """w with what rounding has put off its surfaces removed."""

@@ -9,6 +9,7 @@ from engine.problems import data
 import flowtheory as ft
 from flowtheory import Outcome
 from flowtheory.errors import ParameterError
+from flowtheory.flow.settings import Settings
 from flowtheory.symbolic import leaky_relu
 
 x, y = data()
@@ -68,3 +69,52 @@ def test_what_is_refused() -> None:
         RELU.solve(start(0.1), 1.0, watch=UNTIL)
     with pytest.raises(ParameterError, match="neither"):
         RELU.solve(start(0.1))
+
+
+def test_an_event_just_before_the_final_time_has_an_error_too() -> None:
+    """The second run meets it a little later or earlier: it is not to end at the final time."""
+    for eps in (0.02, 0.05, 0.1):
+        t = RELU.solve(start(eps), until=UNTIL, estimate=False).t_end
+        run = RELU.solve(start(eps), t * (1 + 1e-13), until=UNTIL)
+        assert run.outcome is Outcome.EVENT
+        assert 0 < run.error_estimate < 1e-6 * t
+
+
+def test_a_weight_that_slides_into_the_origin_ends_the_run_at_any_tolerance() -> None:
+    """It went on as rounding had it, another way at each tolerance, and the error was NaN."""
+    rng = np.random.default_rng([43, 77])
+    eps = float(10.0 ** -rng.choice([4, 8, 12, 40, 100, 300]))
+    x, y = rng.normal(size=(4, 2)), rng.normal(size=4)
+    flow = ft.GradientFlow(ft.fully_connected(2, "relu"), loss="half_mse", x=x, y=y)
+    params = flow.init(scale=eps, seed=43, width=5)
+    until = ft.loss_below(0.75 * flow.plateau(params))
+    runs = [flow.solve(params, until=until, rtol=rtol) for rtol in (1e-6, 1e-8, 1e-10)]
+    assert all(run.outcome is Outcome.NONUNIQUE for run in runs)
+    np.testing.assert_allclose([run.t_end for run in runs], runs[-1].t_end, rtol=1e-6)
+    # The weight that slid is there: nothing of it is left.
+    W, v = runs[-1].params["W"], runs[-1].params["v"]
+    assert np.min(np.max(np.abs(W), axis=1) / np.abs(v)) < 1e-6
+
+
+ONE = ft.GradientFlow(
+    ft.fully_connected(2, "relu"), loss="half_mse", x=np.eye(2), y=np.array([1.0, 1.0])
+)
+BLIND = {"W": np.array([[0.1, -0.1]]), "v": np.array([0.2])}
+
+
+def test_a_level_that_is_out_of_reach_ends_at_rest() -> None:
+    """The neuron never sees the second datum, whose loss of 1/4 stays."""
+    run = ONE.solve(BLIND, until=ft.loss_below(0.2))
+    assert run.outcome is Outcome.CONVERGED
+    assert run.loss[-1] == pytest.approx(0.25, abs=1e-4)
+    assert ONE.solve(BLIND, until=ft.loss_below(0.2500001)).outcome is Outcome.EVENT
+
+
+def test_budgets_and_tolerances_of_a_user_hold() -> None:
+    few = Settings(max_steps=5)
+    assert RELU.solve(start(0.1), 50.0, settings=few).outcome is Outcome.STEP_LIMIT
+    assert RELU.solve(start(0.1), until=UNTIL, settings=few).outcome is Outcome.STEP_LIMIT
+    late = Settings(time_limit=0.0)
+    assert RELU.solve(start(0.1), until=UNTIL, settings=late).outcome is Outcome.TIME_LIMIT
+    with pytest.raises(ParameterError, match="atol"):
+        RELU.solve(start(0.1), 1.0, atol=1e-3)

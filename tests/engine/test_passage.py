@@ -220,3 +220,12 @@ def test_an_event_that_is_not_known_well_enough_is_left_to_the_integrator() -> N
         settings = replace(DEFAULT, rtol=rtol)
         task = Task(flow._smooth, until=ft.norm_above(level), settings=settings)
         assert (passage(ahead, task, first, 0.0) is not None) is found
+
+
+def test_an_event_just_before_the_final_time_has_an_error_too() -> None:
+    """The second run meets it a little later: it is not to end, with NaN, at the final time."""
+    first, until = start(1e-2, width=6), ft.plateau_left(0.5)
+    open_ended = tanh_flow().solve(first, until=until)
+    run = tanh_flow().solve(first, open_ended.t_end * (1 + 1e-13), until=until)
+    assert run.outcome is Outcome.EVENT
+    assert run.error_estimate == pytest.approx(open_ended.error_estimate, rel=1e-3)

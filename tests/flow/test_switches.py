@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -11,8 +12,10 @@ from flow.problems import LOSSES, balanced, cone, make, scipy_switches, slow_and
 
 from flowtheory import Outcome
 from flowtheory.flow import GradientFlow, Settings, TwoLayer, all_classified, loss_below, solve
+from flowtheory.flow.field import margins
 from flowtheory.flow.integrate import STAGES
 from flowtheory.flow.loop import stretch
+from flowtheory.precision import float64
 
 ARCCOSH = np.arccosh(10.0)  # effective switch time of the slow neuron at mu = 0.1
 
@@ -146,3 +149,19 @@ def test_no_recompilation_for_the_same_shape() -> None:
     solve(flow, balanced(1e-2 * np.eye(2)), 3.0, times=np.linspace(0.1, 3, 50))
     slow_switch(2e-3)
     assert stretch._cache_size() == compiled
+
+
+def test_margins_have_the_same_slopes_in_log_scale_at_any_scale() -> None:
+    """Their quotient squared |w|: below 1e-154 every slope was NaN, and no step could land."""
+    rng = np.random.default_rng(0)
+    W, dW, x = rng.normal(size=(2, 3)), rng.normal(size=(2, 3)), rng.normal(size=(4, 3))
+
+    def moving(eps: float) -> np.ndarray:
+        def at(tau: Any) -> Any:
+            params = TwoLayer(eps * (W + tau * dW), eps * jnp.ones(2))
+            return margins(params, jnp.asarray(x), jnp.ones((2, 4)))
+
+        with float64():
+            return np.asarray(jax.jvp(at, (jnp.zeros(()),), (jnp.ones(()),))[1])
+
+    np.testing.assert_allclose(moving(1e-300), moving(1.0), rtol=1e-12)
