@@ -72,7 +72,7 @@ def sweep(
         summary = _run(wanted, place, on, workers, resume, again, quiet)
         found = results(wanted, place)
         if output is not None:
-            from flowtheory.engine.files import replacing
+            from flowtheory.files import replacing
 
             with replacing(output) as file:
                 file.write(bytes(found.to_netcdf(engine="scipy")))

@@ -74,7 +74,7 @@ def _client(address: str | None, workers: int) -> Iterator[Any]:
         ) from error
     if address is None:
         with (
-            LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as own,
+            LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as own,  # type: ignore[arg-type]
             Client(own) as client,
         ):
             yield client

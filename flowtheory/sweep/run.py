@@ -142,8 +142,14 @@ def results(study: Study, store: str | Path) -> xr.Dataset:
     coordinates = {
         axis: (axis, np.array(values), _about(study, axis)) for axis, values in study.grid.items()
     }
-    told = {"study": study.name, "probe": study.probe.name, "flowtheory": sorted(versions)}
-    return xr.Dataset(columns, coords=coordinates, attrs={**study.fixed, **told})
+    # NetCDF has no lists and no booleans among its attributes.
+    fixed = {name: int(v) if isinstance(v, bool) else v for name, v in study.fixed.items()}
+    told = {
+        "study": study.name,
+        "probe": study.probe.name,
+        "flowtheory": ", ".join(sorted(versions)),
+    }
+    return xr.Dataset(columns, coords=coordinates, attrs={**fixed, **told})
 
 
 def _about(study: Study, axis: str) -> dict[str, str]:

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from flowtheory.engine.files import replacing
 from flowtheory.errors import FileFormatError, OutputError
+from flowtheory.files import replacing
 from flowtheory.outcome import Outcome
 from flowtheory.sweep.plan import Batch
 from flowtheory.sweep.probe import Found, Probe

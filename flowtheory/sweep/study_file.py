@@ -86,18 +86,16 @@ def _range(parameter: Parameter, given: Mapping[str, Any]) -> list[Any]:
     for key in given:
         if key not in _RANGE:
             raise unknown_name(f"key of the range of {parameter.name}", key, _RANGE, more=_DOCS)
-    numbers = [given.get(key) for key in ("from", "to", "count")]
-    spacing = given.get("spacing", LINEAR)
-    good = all(isinstance(n, int | float) and not isinstance(n, bool) for n in numbers)
-    if not good or parameter.kind not in (int, float) or spacing not in (LINEAR, GEOMETRIC):
+    low, high, count, spacing = (given.get(key, LINEAR) for key in _RANGE)
+    good = all(map(_number, (low, high, count))) and spacing in (LINEAR, GEOMETRIC)
+    if not good or parameter.kind not in (int, float):
         raise ParameterError(
             f"the range of {parameter.name} is {dict(given)!r}",
             expected=f'numbers from, to, count; spacing "{LINEAR}" or "{GEOMETRIC}"',
             fix=f"{parameter.name} = {{ from = 1, to = 8, count = 4 }}",
             more=_DOCS,
         )
-    low, high, count = numbers
-    if count != int(count) or count < 2 or (spacing == GEOMETRIC and not (low > 0 and high > 0)):
+    if count != int(count) or count < 2 or (spacing == GEOMETRIC and min(low, high) <= 0):
         raise ParameterError(
             f"the range of {parameter.name} has count = {count}, from = {low}, to = {high}",
             expected="two values or more; both ends > 0 where the spacing is geometric",
@@ -107,6 +105,10 @@ def _range(parameter: Parameter, given: Mapping[str, Any]) -> list[Any]:
     space = np.linspace if spacing == LINEAR else np.geomspace
     values = space(low, high, int(count)).tolist()
     return [round(value) for value in values] if parameter.kind is int else values
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _read(path: Path) -> dict[str, Any]:

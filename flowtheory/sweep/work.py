@@ -3,6 +3,7 @@ r"""One batch in one process: run it, store it, say what came of it."""
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -51,6 +52,8 @@ def run_batch(batch: Batch, place: str | Path) -> Done:
     ready()
     began = time.perf_counter()
     found = _results(batch.home.probe(), batch.cells)
+    if "jax" in sys.modules:
+        require_float64_here()
     return _kept(batch, place, found, time.perf_counter() - began)
 
 
@@ -63,14 +66,18 @@ def crashed(batch: Batch, place: str | Path) -> Done:
 
 @cache
 def ready() -> None:
-    """Make this process one worker of many: one thread, and float64. Once a process."""
+    """Make this process one worker of many, with one thread; before JAX is loaded. Once."""
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(1)
-    # Read when JAX starts its backend; where that has been, its own pool stays.
     flags = os.environ.get("XLA_FLAGS", "")
     if "xla_cpu_multi_thread_eigen" not in flags:
         os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false".strip()
+
+
+@cache
+def require_float64_here() -> None:
+    """Raise `PrecisionError` if JAX computes in float32 in this process. Once."""
     with float64():
         import jax.numpy as jnp
 
@@ -79,7 +86,7 @@ def ready() -> None:
         raise PrecisionError(
             f"JAX computes in {kind} on this worker",
             expected="float64",
-            fix="unset JAX_ENABLE_X64=0 where the workers are started",
+            fix="leave JAX's own switches for the precision alone where the workers are started",
         )
 
 
