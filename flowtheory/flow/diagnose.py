@@ -108,7 +108,12 @@ def motion(functions: Functions, params: Params, data: Any) -> tuple[Array, ...]
 
 
 def pace(flow: SmoothFlow, params: Params) -> float:
-    r"""$|\dot\theta|/|\theta|$: times a delay, the error of the state in units of its norm."""
+    r"""$|\dot\theta|/|\theta|$: times a delay, the error of the state in units of its norm.
+
+    0 where nothing moves, be it at the origin.
+    """
     with float64():
         speed, size, *_ = map(float, motion(flow.functions, params, flow.data))
-    return speed / size
+    if speed == 0:
+        return 0.0
+    return speed / size if size > 0 else math.inf

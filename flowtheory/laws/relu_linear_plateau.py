@@ -144,9 +144,12 @@ def plateaus(settings: Settings) -> Iterator[Evidence]:
 
 
 def asymmetric(settings: Settings) -> Iterator[Evidence]:
-    """The same without the mirrored samples."""
+    """The same without the mirrored samples, from balanced starts.
+
+    Elsewhere a weight may slide into the origin, from where the flow goes on in many ways.
+    """
     rng = np.random.default_rng([settings.seed, 1])
-    yield from _plateaus("asymmetric", _asymmetric(rng), ("ReLU",), rng, settings)
+    yield from _plateaus("asymmetric", _asymmetric(rng), ("ReLU",), rng, settings, balanced=True)
 
 
 def _plateaus(
@@ -155,12 +158,15 @@ def _plateaus(
     families: tuple[str, ...],
     rng: np.random.Generator,
     settings: Settings,
+    balanced: bool = False,
 ) -> Iterator[Evidence]:
     least, number = settings.effort.pick((-12, 4), (-40, 7), (-120, 12))
     scales = 10.0 ** np.linspace(-6, least, number)
     for k, family in enumerate(families):
         flow = data.flow(family)
         unit = flow.init(1.0, seed=rng, width=WIDTH)
+        if balanced:
+            unit["v"] = np.sign(unit["v"]) * np.linalg.norm(unit["W"], axis=1)
         # A leaky network is integrated through its whole plateau, step by step.
         for at in scales if family != "leaky ReLU" else np.maximum(scales, 1e-30):
             run = flow.solve(_times(at, unit), until=plateau_left(0.1), save="norms")

@@ -73,7 +73,11 @@ def _fake_law(monkeypatch, verdict=None, run_experiment=None):
     findings = () if verdict is None else (Finding("claim", verdict, 0.5, "<= 1", 1),)
     experiment = run_experiment or (lambda settings: ExperimentResult(findings=findings))
     law = replace(
-        LAW, name="fake", experiments=(Experiment("only", "only", experiment),), controls=()
+        LAW,
+        name="fake",
+        experiments=(Experiment("only", "only", experiment),),
+        claims=(),
+        controls=(),
     )
     monkeypatch.setattr(registry, "LAWS", {"fake": law})
 
@@ -208,7 +212,8 @@ from flowtheory.laws import Effort, Settings, verify
 from flowtheory.laws.registry import get_law
 law = get_law("alignment-time")
 flows = tuple(e for e in law.experiments if e.name in ("finite-eps", "after"))
-verification = verify(replace(law, experiments=flows, controls=()), Settings(effort=Effort.QUICK))
+part = replace(law, experiments=flows, claims=(), controls=())
+verification = verify(part, Settings(effort=Effort.QUICK))
 # float32 could not resolve a shift of 1e-4 to second order, nor conserve |w|^2 to 1e-9.
 assert verification.verdict.value == "AGREES", verification.findings
 assert verification.results["after"].curves["loss"].dtype == np.float64

@@ -15,6 +15,7 @@ from flowtheory import Outcome
 from flowtheory.engine.plateau import CLOSED_FORM
 from flowtheory.flow import loss_below
 from flowtheory.flow.descend import DEFAULT
+from flowtheory.flow.diagnose import pace
 from flowtheory.symbolic import deep_linear
 
 x, y = data()
@@ -86,6 +87,13 @@ def test_rows_are_saved_at_the_times_given_also_where_an_event_ends_the_run() ->
         run = flow.solve(first, until=until, times=times, skip=skip)
         np.testing.assert_array_equal(run.times[1:-1], times[times < end])
         assert run.t_end == pytest.approx(end, rel=1e-7)
+
+
+def test_nothing_has_a_pace_at_the_origin() -> None:
+    flow, first = tanh_flow(), start(1e-10)
+    zero = {name: 0.0 * value for name, value in first.items()}
+    assert pace(flow._smooth, zero) == 0
+    assert 0 < pace(flow._smooth, first) < np.inf
 
 
 def test_where_it_is_not_used() -> None:

@@ -88,7 +88,7 @@ def test_evidence_that_rejects_no_wrong_claim_is_inconclusive():
     )
     attaining = [e for e in law.experiments if e.name == "attaining"]
     settings = Settings(effort=Effort.QUICK)
-    powerless = replace(law, experiments=tuple(attaining), controls=(agreeing,))
+    powerless = replace(law, experiments=tuple(attaining), claims=(), controls=(agreeing,))
     assert verify(powerless, settings).verdict is Verdict.INCONCLUSIVE
     assert verify(replace(powerless, controls=()), settings).verdict is Verdict.AGREES
 

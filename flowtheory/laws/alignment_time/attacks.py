@@ -96,11 +96,7 @@ def case_of(shape: Shape, numbers: Float[np.ndarray, " numbers"]) -> Case:
     """The data and the neuron that the numbers describe."""
     n, dimension = shape.samples, shape.dimension
     directions, logs, start, _ = np.split(numbers, np.cumsum([n * dimension, n, dimension]))
-    y = np.where(np.arange(n) % 2 == 0, 1.0, -1.0) if n > 2 else np.ones(n)
-    units = pulled_together(directions.reshape(n, dimension), shape.mu)
-    norms = np.exp(logs - logs.min())
-    data = LabelledData(y[:, None] * units * norms[:, None], y, "attack", "numbers of an attack")
-    w0 = start
+    data, w0 = data_of(directions, logs, shape.mu), start
     if shape.part == "c":
         repeller = data.x_minus / np.linalg.norm(data.x_minus)
         away = start - (start @ repeller) * repeller
@@ -110,7 +106,18 @@ def case_of(shape: Shape, numbers: Float[np.ndarray, " numbers"]) -> Case:
     return Case(data, w0[None, :], (data.x @ w0 > 0)[None, :], "attack", "numbers of an attack")
 
 
-def pulled_together(z: Float[np.ndarray, "n D"], mu: float) -> Float[np.ndarray, "n D"]:
+def data_of(
+    directions: Float[np.ndarray, " numbers"], logs: Float[np.ndarray, " n"], mu: float
+) -> LabelledData:
+    """Data of both classes in turn (of one if there are two), with cosines of at least mu."""
+    n = len(logs)
+    y = np.where(np.arange(n) % 2 == 0, 1.0, -1.0) if n > 2 else np.ones(n)
+    units = _pulled_together(directions.reshape(n, -1), mu)
+    norms = np.exp(logs - logs.min())
+    return LabelledData(y[:, None] * units * norms[:, None], y, "attack", "numbers of an attack")
+
+
+def _pulled_together(z: Float[np.ndarray, "n D"], mu: float) -> Float[np.ndarray, "n D"]:
     """Unit vectors with cosines of at least mu: z, pulled towards the first axis if it must be."""
     units = _units(z)
     if _least_cosine(units) >= mu * (1 - _ROUNDING):

@@ -16,7 +16,7 @@ from flowtheory.flow import Trajectory
 from flowtheory.judge import Evidence
 from flowtheory.laws.alignment_time import formulas as f
 from flowtheory.laws.alignment_time.after import EPS, grown, peak_rank, trained
-from flowtheory.laws.alignment_time.attacks import LAW, PARALLEL, pulled_together
+from flowtheory.laws.alignment_time.attacks import LAW, PARALLEL, data_of
 from flowtheory.laws.attack import Attack
 from flowtheory.laws.rows import evidence
 
@@ -65,10 +65,7 @@ def _ranked(numbers: Float[np.ndarray, " numbers"]) -> Evidence | None:
 
 def _data(numbers: Float[np.ndarray, " numbers"]) -> LabelledData:
     directions, logs = np.split(numbers, [_SAMPLES * _DIMENSION])
-    y = np.where(np.arange(_SAMPLES) % 2 == 0, 1.0, -1.0)
-    units = pulled_together(directions.reshape(_SAMPLES, _DIMENSION), _MU)
-    norms = np.exp(logs - logs.min())
-    return LabelledData(y[:, None] * units * norms[:, None], y, "attack", "numbers of an attack")
+    return data_of(directions, logs, _MU)
 
 
 def _run(data: LabelledData) -> Trajectory | None:

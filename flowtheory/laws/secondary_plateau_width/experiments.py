@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -38,30 +38,37 @@ def problem(rng: np.random.Generator, term: Term) -> tuple[GradientFlow, Fit]:
 def width(settings: Settings) -> Iterator[Evidence]:
     """Random starts over the width, odd activation."""
     widths = settings.effort.pick((400, 1600), (400, 800, 1600), (400, 800, 1600, 3200, 6400))
-    repeats = settings.effort.pick(4, 6, 10)
     rng = np.random.default_rng([settings.seed, 1])
-    flow, fit = problem(rng, ODD)
-    for k, neurons in enumerate(widths):
-        for _ in range(repeats):
-            start = flow.init(scale=_SMALL, seed=rng, width=neurons)
-            padded = _padded(start, max(widths))
-            yield _row(ODD, "width", flow, fit, start, padded, _SMALL, settings.seed)
-        settings.progress("widths", k + 1, len(widths))
+    repeats = settings.effort.pick(4, 6, 10)
+    yield from _widths(ODD, "width", widths, repeats, max(widths), rng, settings)
 
 
 def even(settings: Settings) -> Iterator[Evidence]:
     """Random starts over the width, an activation with an even term."""
     wide = (400, 1600, 6400, 25600)
     widths = settings.effort.pick(wide[:3], wide, (*wide, 102400))
-    repeats = settings.effort.pick(5, 6, 6)
     rng = np.random.default_rng([settings.seed, 3])
-    flow, fit = problem(rng, EVEN)
+    repeats = settings.effort.pick(5, 6, 6)
+    yield from _widths(EVEN, "even", widths, repeats, _SHAPE, rng, settings)
+
+
+def _widths(
+    term: Term,
+    experiment: str,
+    widths: Sequence[int],
+    repeats: int,
+    shape: int,
+    rng: np.random.Generator,
+    settings: Settings,
+) -> Iterator[Evidence]:
+    """Random starts of each width, padded to `shape` neurons where they are fewer."""
+    flow, fit = problem(rng, term)
     for k, neurons in enumerate(widths):
         for _ in range(repeats):
             start = flow.init(scale=_SMALL, seed=rng, width=neurons)
-            padded = _padded(start, max(neurons, _SHAPE))
-            yield _row(EVEN, "even", flow, fit, start, padded, _SMALL, settings.seed)
-        settings.progress("widths, even term", k + 1, len(widths))
+            padded = _padded(start, max(neurons, shape))
+            yield _row(term, experiment, flow, fit, start, padded, _SMALL, settings.seed)
+        settings.progress(f"widths, {experiment}", k + 1, len(widths))
 
 
 def scale(settings: Settings) -> Iterator[Evidence]:
