@@ -22,6 +22,7 @@ FLOORS = (
     {"plot"},
     {"engine"},
     {"sweep"},
+    {"phase"},
     {"laws"},
     {"report"},
     {"cli"},
