@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from flowtheory.cli.cache import VARIABLE, use_compilation_cache
 
@@ -24,6 +26,19 @@ if os.environ.get("CI"):
 # compiles all of it.
 os.environ.setdefault(VARIABLE, str(Path(__file__).parents[1] / ".pytest_cache"))
 use_compilation_cache(os.environ)
+
+
+class _ByFile(LoadFileScheduling):
+    """Tests of a file share a worker and what it has compiled; the laws' suite is split by law."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file, law = super()._split_scope(nodeid), nodeid.partition("[")[2]
+        return f"{file}[{law}" if file.endswith("test_every_law.py") else file
+
+
+@pytest.hookimpl(optionalhook=True)  # not there where pytest-xdist is switched off
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
+    return _ByFile(config, log)
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -64,6 +64,7 @@ from flowtheory.symbolic.loss import Loss, find_loss
 from flowtheory.symbolic.network import Network
 
 WIDTH = 100
+_INIT = int.from_bytes(b"init")  # names the stream of random starts
 """Neurons of a hidden layer whose width is not given."""
 
 Params = dict[str, Any]
@@ -140,7 +141,8 @@ class GradientFlow:
 
         Args:
             scale: $\varepsilon$, or one for every tensor by name.
-            seed: of the random numbers, or a generator.
+            seed: of the random numbers, in a stream of their own: data drawn from
+                `numpy.random.default_rng(seed)` are independent of them. Or a generator.
             width: neurons of every hidden layer, or of each by the name of its size.
 
         Raises:
@@ -159,7 +161,7 @@ class GradientFlow:
             self.network, self.data, {**dict.fromkeys(names, WIDTH), **widths}
         )
         scales = scales_of(scale, tuple(shapes))
-        rng = np.random.default_rng(seed)
+        rng = _stream(seed)
         return {name: scales[name] * rng.standard_normal(shape) for name, shape in shapes.items()}
 
     def energy(self, params: Params) -> float:
@@ -471,3 +473,10 @@ class GradientFlow:
                     fix="start from flow.init(scale=..., seed=..., width=...)",
                 )
         return arrays
+
+
+def _stream(seed: int | np.random.Generator) -> np.random.Generator:
+    """The random numbers of starts: data drawn with the same seed must not be equal to weights."""
+    if isinstance(seed, np.random.Generator):
+        return seed
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_INIT,)))

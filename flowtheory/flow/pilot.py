@@ -55,7 +55,7 @@ class Pilot:
         self.first: Fixed = EXPLICIT if method == "auto" else method
         self._nap = _EARLY if eager else _SLEEP
         self._attempts, self._asleep = 0, _EARLY if eager else 0
-        self._patience = _PATIENCE
+        self._patience = _SLEEP if eager else _PATIENCE
         self._settled: list[Leg] = []
 
     def strain(self, method: Fixed) -> float:

@@ -27,7 +27,7 @@ def tanh_flow() -> ft.GradientFlow:
 
 
 def start(eps: float, seed: int = 0, width: int = 12) -> dict[str, np.ndarray]:
-    return tanh_flow().init(scale=eps, seed=seed, width=width)
+    return tanh_flow().init(scale=eps, seed=np.random.default_rng(seed), width=width)
 
 
 def by_hand(eps: float, seed: int = 0, width: int = 12) -> tuple[Any, Any, np.ndarray]:

@@ -76,7 +76,7 @@ def test_permuted_lanes_give_permuted_results() -> None:
 def test_other_data_widths_and_networks_in_one_call() -> None:
     x, y = data()
     # Own data in one bucket, one width more, and three layers, whose plateau is a power of eps.
-    wide = tanh_flow().init(scale=1e-9, seed=3, width=5)
+    wide = start(1e-9, 3, 5)
     flows = [ft.GradientFlow(tanh_flow().network, "half_mse", x=x, y=c * y) for c in (1.3, 0.8)]
     deep = ft.GradientFlow(ft.network("deep-linear", 3), "half_mse", x=x, y=np.stack([y, y], 1))
     first = deep.init(scale=1e-6, seed=1, width=4)

@@ -76,17 +76,21 @@ def test_neurons_of_1e_minus_250_beside_one_of_order_one_against_mpmath() -> Non
     assert run.checks.rises == 0
 
 
-def test_a_plateau_from_1e_minus_300_is_integrated_at_the_cost_of_one_from_1e_minus_6() -> None:
-    until, evaluations = ft.plateau_left(0.2), {}
-    for eps in (1e-6, 1e-300):
-        options: dict[str, Any] = {"settings": NEURONS, "estimate": False, "skip": False}
-        run = tanh_flow().solve(start(eps), until=until, **options)
-        assert run.outcome is Outcome.EVENT
-        assert run.checks.energy < 1e-6
-        evaluations[eps] = run.statistics.evaluations
-    skipped = tanh_flow().solve(start(1e-300), until=until)
-    assert run.t_end == pytest.approx(skipped.t_end, rel=1e-9)
-    assert evaluations[1e-300] < 3 * evaluations[1e-6]
+def test_a_plateau_from_1e_minus_300_costs_what_one_from_1e_minus_6_does() -> None:
+    """By default within a factor 3; in these coordinates alone, whose directions are stiff, 6."""
+    until, flow = ft.plateau_left(0.2), tanh_flow()
+    for seed in range(3):
+        found = {}
+        for eps in (1e-6, 1e-300):
+            first = flow.init(scale=eps, seed=seed, width=12)
+            options: dict[str, Any] = {"settings": NEURONS, "estimate": False, "skip": False}
+            alone, default = (flow.solve(first, until=until, **given) for given in (options, {}))
+            assert alone.outcome is Outcome.EVENT
+            assert alone.checks.energy < 1e-6
+            assert alone.t_end == pytest.approx(default.t_end, rel=1e-9)
+            found[eps] = [run.statistics.evaluations for run in (alone, default)]
+        assert found[1e-300][0] < 6 * found[1e-6][0]
+        assert found[1e-300][1] < 3 * min(found[1e-6])
 
 
 def test_the_order_of_the_steps_is_not_lower() -> None:

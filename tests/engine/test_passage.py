@@ -186,7 +186,7 @@ def test_what_is_past_at_the_start_is_noted_there_and_once() -> None:
 
 def test_degree_three_events_and_rows_in_the_plateau() -> None:
     flow, eps = CASES["three layers"]
-    first = flow.init(scale=eps, seed=1, width=4)
+    first = flow.init(scale=eps, seed=np.random.default_rng(1), width=4)
     until, watch = ft.norm_above(2.5e-5), ft.norm_above(1.5e-5) | ft.event(first_weight)
     times = np.array([2e5, 9e5])
     run = flow.solve(first, 2e6, until=until, watch=watch, times=times, save="parameters")
