@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
@@ -11,7 +11,8 @@ import typer
 from flowtheory.cli.console import clear_errors, cost_progress, stdout
 
 if TYPE_CHECKING:
-    from flowtheory.phase import Judged
+    from flowtheory.phase import Diagram, Judged
+    from flowtheory.sweep import Study
 
 DISAGREES = 1
 _NETWORKS = ("two-layer",)
@@ -31,7 +32,7 @@ def phase_diagram(
         str,
         typer.Option(metavar="LOW:HIGH", help="Widths a factor 2 apart; or a list, 256,1000."),
     ] = "256:16384",
-    seeds: Annotated[int, typer.Option(metavar="N", help="Starts a point and width.")] = 1,
+    seeds: Annotated[int, typer.Option(metavar="N", help="Starts a point and width.")] = 4,
     data: Annotated[str, typer.Option(metavar="NAME", help="Data set.")] = "three-points",
     loss: Annotated[float, typer.Option(help="End of a run, over the loss of output 0.")] = 1e-3,
     eps: Annotated[
@@ -71,38 +72,65 @@ def phase_diagram(
         return f"what was stored is in {place}\n  go on with the same command"
 
     with clear_errors(debug, interrupted):
-        from flowtheory.errors import unknown_name
-        from flowtheory.phase import diagram, judged, samples, two_layer_study
-        from flowtheory.report.diagram import DIAGRAM, write_diagram
-        from flowtheory.sweep import results, sweep
-
-        if network not in _NETWORKS:
-            raise unknown_name("network", network, _NETWORKS)
-        columns, rows = _counts(grid)
-        study = two_layer_study(
-            _range("--gamma", gamma, columns),
-            _range("--gamma-prime", gamma_prime, rows),
-            _widths(widths),
-            seeds,
-            activation=activation,
-            data=data,
-            loss=loss,
-            eps=eps,
-        )
-        DIAGRAM.check(target)
-        with cost_progress(quiet) as progress:
-            sweep(study, place, on=on, workers=workers, progress=progress)
-        found = diagram(results(study, place), samples(data).x.shape[1])
+        fixed = {"activation": activation, "data": data, "loss": loss, "eps": eps}
+        study = _study(network, grid, gamma, gamma_prime, widths, seeds, fixed)
         command = (
             f"flowtheory phase-diagram {network} --activation {activation} --grid {grid}"
             f" --gamma {gamma} --gamma-prime {gamma_prime} --widths {widths} --seeds {seeds}"
             f" --data {data} --loss {loss:g} --eps {eps:g}"
         )
-        page = write_diagram(found, target, command=command)
+        found, page = _measured(study, place, on, workers, target, command, quiet)
+        from flowtheory.phase import judged
+
         answers = judged(found)
     if not quiet:
         _close(answers, found.rms, page)
     raise typer.Exit(DISAGREES if any(one.verdict.value == "DISAGREES" for one in answers) else 0)
+
+
+def _study(
+    network: str,
+    grid: str,
+    gamma: str,
+    gamma_prime: str,
+    widths: str,
+    seeds: int,
+    fixed: dict[str, Any],
+) -> Study:
+    from flowtheory.errors import unknown_name
+    from flowtheory.phase import two_layer_study
+    from flowtheory.symbolic import find_activation
+
+    if network not in _NETWORKS:
+        raise unknown_name("network", network, _NETWORKS)
+    if seeds < 1:
+        raise _refused("--seeds", str(seeds), "1 start or more")
+    find_activation(fixed["activation"])  # before anything runs
+    columns, rows = _counts(grid)
+    across, along = _range("--gamma", gamma, columns), _range("--gamma-prime", gamma_prime, rows)
+    return two_layer_study(across, along, _widths(widths), seeds, **fixed)
+
+
+def _measured(
+    study: Study,
+    place: Path,
+    on: str,
+    workers: int | None,
+    target: Path,
+    command: str,
+    quiet: bool,
+) -> tuple[Diagram, Path]:
+    """The diagram, and the page that was written of it."""
+    from flowtheory.phase import diagram, samples
+    from flowtheory.report.diagram import DIAGRAM, write_diagram
+    from flowtheory.sweep import results, sweep
+
+    DIAGRAM.check(target)
+    with cost_progress(quiet) as progress:
+        sweep(study, place, on=on, workers=workers, progress=progress)
+    x, _ = samples(str(study.fixed["data"]))
+    found = diagram(results(study, place), x.shape[1])
+    return found, write_diagram(found, target, command=command)
 
 
 def _counts(text: str) -> tuple[int, int]:

@@ -37,12 +37,14 @@ class Fallen(NamedTuple):
     params: TwoLayer
     time: float
     loss: float
-    farthest: TwoLayer
+    farthest: tuple[float, float]
     steps: int
     outcome: Outcome
 
 
 class _State(NamedTuple):
+    """Of the compiled loop; `before` and `loss_before` are those of the last step's start."""
+
     t: Float[Array, ""]
     params: TwoLayer
     loss: Float[Array, ""]
@@ -82,8 +84,10 @@ def fall(
     else:
         outcome = Outcome.EVENT if loss <= level else Outcome.STEP_LIMIT
     back = _overshot(end, level) if outcome is Outcome.EVENT and end.steps else 0.0
-    params = jax.tree.map(lambda p, b: p + back * (b - p), end.params, end.before)
-    farthest = TwoLayer(*(np.sqrt(square) for square in end.farthest))
+    params = end.params
+    if back:
+        params = jax.tree.map(lambda p, b: p + back * (b - p), params, end.before)
+    farthest = (math.sqrt(float(end.farthest.W)), math.sqrt(float(end.farthest.v)))
     time = float(end.t) - back * float(end.step)
     reached = level if back else loss
     return Fallen(params, time, reached, farthest, int(end.steps), outcome)
@@ -118,9 +122,7 @@ def _fall(
         params = step(model, data, s.params, h)
         moved = jax.tree.map(lambda p, p0: jnp.sum((p - p0) ** 2), params, start)
         farthest = jax.tree.map(jnp.maximum, s.farthest, moved)
-        return _State(
-            s.t + h, params, loss_at(params), s.params, s.loss, h, farthest, s.steps + 1
-        )
+        return _State(s.t + h, params, loss_at(params), s.params, s.loss, h, farthest, s.steps + 1)
 
     zero = jnp.zeros((), jnp.float64)
     nowhere, loss = TwoLayer(zero, zero), loss_at(start)

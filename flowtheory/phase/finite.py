@@ -2,8 +2,8 @@ r"""Predictions at the widths that were measured: the solvable diagram, and the 
 
 For multiplicity 1 the relative change of the weights is known at every width, real numbers included
 (`flowtheory.symbolic.closure`): exactly for a linear activation, to leading order in the scale of
-the weights for a smooth one. For whitened data it has one constant, $\zeta = |z|$. For ReLU the same
-formula with an effective $\zeta$, the hardness of the data, describes finite widths.
+the weights for a smooth one. For whitened data it has one constant, $\zeta = |z|$. For ReLU the
+same formula with an effective $\zeta$, the hardness of the data, describes finite widths.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ Changes = Float[np.ndarray, "2 widths gamma_prime gamma"]
 _RANGE = (-3.0, 4.0)  # of log10 zeta, where its fit looks
 _TOLERANCE = {"method": "LSODA", "rtol": 1e-9, "atol": 1e-14}
 _HORIZON = 1e12
+_SINGULAR = 1e-8  # an eigenvalue over the largest
 
 
 class Fitted(NamedTuple):
@@ -124,9 +125,10 @@ def psi_changes(
         left: the part of $|z|$ at which a run ends, $|g| = $ left $|z|$.
 
     Raises:
-        ParameterError: the flow does not get there, because $G$ is singular in the direction of $z$.
+        ParameterError: $G$ is singular in the direction of $z$, and the flow does not get there.
     """
     z, gram = x.T @ y / len(y), x.T @ x / len(y)
+    _require_range(z, gram, left)
     found = np.empty((2, len(widths), len(gamma_prime), len(gamma)))
     for place in np.ndindex(found.shape[1:]):
         k, i, j = place
@@ -134,6 +136,17 @@ def psi_changes(
         data = (z, gram, m, m ** -float(gamma[j]), m ** -float(gamma_prime[i]))
         found[(slice(None), *place)] = _psi(data, left)
     return found
+
+
+def _require_range(z: np.ndarray, gram: np.ndarray, left: float) -> None:
+    values, vectors = np.linalg.eigh(gram)
+    flat = values < _SINGULAR * values[-1]
+    if np.linalg.norm(vectors[:, flat].T @ z) > left * np.linalg.norm(z):
+        raise ParameterError(
+            "the second moment of the inputs is singular in the direction of z",
+            expected="inputs along which the labels can be fitted",
+            fix="leave out inputs that nearly vanish, or ask for a larger part left",
+        )
 
 
 def _psi(data: tuple[Any, ...], left: float) -> tuple[float, float]:
@@ -153,12 +166,6 @@ def _psi(data: tuple[Any, ...], left: float) -> tuple[float, float]:
     setattr(ends, "terminal", True)  # noqa: B010  (how solve_ivp takes its options)
     start = np.zeros((len(z) + 1) ** 2)
     run = solve_ivp(field, (0, _HORIZON), start, events=ends, **_TOLERANCE)
-    if run.status != 1:
-        raise ParameterError(
-            "the closure does not come to the end of its flow",
-            expected="a second moment of the inputs that z is in the range of",
-            fix="leave out inputs that repeat others, or ask for a larger part left",
-        )
     state = _unpack(run.y[:, -1], names, len(z))
     with float64():
         one, other = (float(change(*state.values(), arrays[-1])) ** 0.5 for change in changes)
@@ -192,7 +199,7 @@ def _closure_functions() -> tuple[Any, Any, tuple[Any, ...], tuple[str, ...]]:
 
     closure = _closure()
     bases = [entry.base for entry, _ in closure.field.components]
-    data = (Z.base, G.base, WIDTH, KAPPA, KAPPA_PRIME)
+    data: Any = (Z.base, G.base, WIDTH, KAPPA, KAPPA_PRIME)
     with float64():
         rates = jax.jit(lower_field(closure.field, data))
         force = jax.jit(lower(closure.force, (*bases, *data), outputs=(Z.indices[0],)))

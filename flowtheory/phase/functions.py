@@ -8,10 +8,10 @@ from typing import Any
 from flowtheory.flow.field import Model
 from flowtheory.lower.networks import PATTERN, of_parameters
 from flowtheory.lower.smooth import sample_loss
+from flowtheory.symbolic.kinks import freeze
 from flowtheory.symbolic.loss import find_loss
 from flowtheory.symbolic.network import SAMPLE
 from flowtheory.symbolic.networks.fully_connected import two_layer
-from flowtheory.symbolic.kinks import freeze
 
 
 @cache

@@ -1,4 +1,4 @@
-r"""Where an initialization lies in the diagram: named ones in the limit, any one at its own width."""
+r"""Where an initialization lies in the diagram: in the limit, or at its own width."""
 
 from __future__ import annotations
 
@@ -59,18 +59,18 @@ def place_of(
     for name, value in (("std_a", std_a), ("std_w", std_w), ("alpha", alpha)):
         if not (math.isfinite(value) and value > 0):
             raise ParameterError(
-                f"{name} = {value}", expected="a number > 0", fix="a standard deviation, no variance"
+                f"{name} = {value}",
+                expected="a number > 0",
+                fix="a standard deviation, no variance",
             )
     p = find_activation(activation).local.multiplicity
     log_kappa = math.log(std_a) + p * math.log(std_w) - math.log(alpha)
     log_ratio, size = math.log(std_a) - math.log(std_w), math.log(width)
     # Rounded as a study's axes are: 1 is 1, and on the boundary.
-    gamma, other = (float(f"{-value / size:.12g}") for value in (log_kappa, log_ratio))
+    gamma, other = (float(f"{-value / size:.12g}") + 0.0 for value in (log_kappa, log_ratio))
     regime = regime_of(gamma, other, activation)
     values = {GAMMA: gamma, GAMMA_PRIME: other}
-    hidden, output = (
-        float(f.expression.xreplace(values)) for f in (regime.hidden, regime.output)
-    )
+    hidden, output = (float(f.expression.xreplace(values)) for f in (regime.hidden, regime.output))
     capability = math.exp(log_kappa + size)
     return Place(
         math.exp(log_kappa), math.exp(log_ratio), gamma, other, regime, hidden, output, capability
@@ -78,7 +78,7 @@ def place_of(
 
 
 def limits(activation: str = "relu") -> dict[str, tuple[float, float]]:
-    r"""$(\gamma, \gamma')$ of every named initialization without a free exponent, width to infinity."""
+    r"""$(\gamma, \gamma')$ of the named initializations without a free exponent, in the limit."""
     p = find_activation(activation).local.multiplicity
     found = {}
     for name in INITIALIZATIONS:

@@ -9,9 +9,10 @@ $$\dot v_k = \frac1n\sum_i r_i\,\sigma_\varepsilon(\bar w_k\cdot x_i),\qquad
   r_i = y_i - \frac{\kappa}{\kappa'}\sum_k v_k\,\sigma_\varepsilon(\bar w_k\cdot x_i),$$
 
 $\sigma_\varepsilon(z) = \sigma(\varepsilon z)/(c_p\varepsilon^p)$, which is $\sigma(z)/c_1$ where
-$\sigma$ is homogeneous of degree 1: then $\varepsilon$, the standard deviation of the input weights,
-is of no account. This is the gradient flow of a network with the inputs $\varepsilon x$ and the
-labels $y\,c_p\varepsilon^p\kappa'/\kappa$, in another clock: no digit is lost at any point.
+$\sigma$ is homogeneous of degree 1: then $\varepsilon$, the standard deviation of the input
+weights, is of no account. This is the gradient flow of a network with the inputs
+$\varepsilon x$ and the labels $y\,c_p\varepsilon^p\kappa'/\kappa$, in another clock: no digit is
+lost at any point.
 
 Source: Luo, Xu, Ma, Zhang, JMLR 22 (2021), section 3, for the normalization; $\gamma$, $\gamma'$
 and $p$ are those of `flowtheory.symbolic.scalings`.
@@ -70,12 +71,12 @@ class Point:
         w, a = rng.standard_normal((drawn, dimension)), rng.standard_normal(drawn)
         if paired:
             w, a = np.concatenate([w, w]), np.concatenate([a, -a])
-        return TwoLayer(w, self.kappa_prime * a)
+        return TwoLayer(w, self.kappa_prime * a)  # type: ignore[arg-type]
 
     def samples(self, x: Float[np.ndarray, "n D"], y: Float[np.ndarray, " n"]) -> Samples:
         """The data as the flow sees them; losses are in units of `unit` squared."""
         weight = 1 / (len(y) * self._multiplier * self.unit)
-        return Samples(self.eps * x, y * self.unit, np.float64(weight))
+        return Samples(self.eps * x, y * self.unit, np.float64(weight))  # type: ignore[arg-type]
 
     @property
     def unit(self) -> float:

@@ -2,14 +2,16 @@ r"""The probe of phase diagrams: how far the weights of a two-layer network go.
 
 The flow of a network with the scales of a point $(\gamma, \gamma')$ is followed in normalized units
 (`flowtheory.phase.point`), until the loss has fallen to a fraction of that of zero output, by
-fixed-type steps through the kinks (`flowtheory.flow.fall`). It is done twice, with the step
-constants $2c$ and $c$: the second is the answer, and 1.5 times the difference its error bar.
+fixed-type steps through the kinks (`flowtheory.flow.fall`), with the step constant $c$. Up to the
+width `checked` it is done again with $c/2$: 1.5 times the difference is the error bar. It hardly
+depends on the width, which is why the widest, and dearest, are done once.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -54,37 +56,46 @@ def _run(cells: Sequence[Cell]) -> list[Found]:
 
 def _found(cell: Cell) -> Found:
     c = float(cell["c"])
-    start, rough, *_ = run_cell(cell, 2 * c)
-    _, end, data, whole = run_cell(cell, c)
+    start, end, data, whole = run_cell(cell, c)
     if end.outcome is not Outcome.EVENT:
         return Found(end.outcome, {"steps": float(end.steps)}, end.outcome.reason)
-    moved, coarse = _distances(end.params, start), _distances(rough.params, start)
-    sizes = TwoLayer(*(float(np.linalg.norm(p)) for p in start))
-    W = end.params.W
+    moved, finer = _distances(end.params, start), _Distances(math.nan, math.nan)
+    if int(cell["width"]) <= int(cell["checked"]):
+        finer = _distances(run_cell(cell, c / 2)[1].params, start)
+    size_w, size_a = (float(np.linalg.norm(np.asarray(p))) for p in start)
+    W, W0 = np.asarray(end.params.W), np.asarray(start.W)
     directions = linear_directions(*data)
     return Found(
         end.outcome,
         {
-            "rd_w": moved.W,
-            "rd_a": moved.v,
-            "rd_w_error": ERROR_FACTOR * abs(moved.W - coarse.W),
-            "rd_a_error": ERROR_FACTOR * abs(moved.v - coarse.v),
-            "sup_w": max(float(end.farthest.W) / sizes.W, moved.W),
-            "sup_a": max(float(end.farthest.v) / sizes.v, moved.v),
-            "displacement": maximal_displacement(W, start.W).value,
+            "rd_w": moved.w,
+            "rd_a": moved.a,
+            "rd_w_error": ERROR_FACTOR * abs(moved.w - finer.w),
+            "rd_a_error": ERROR_FACTOR * abs(moved.a - finer.a),
+            "sup_w": max(end.farthest[0] / size_w, moved.w),
+            "sup_a": max(end.farthest[1] / size_a, moved.a),
+            "displacement": maximal_displacement(W, W0).value,
             "carriers": participation_ratio(amplitudes(W)).value,
             "ratio_z": math.sqrt(projection(W, directions.z).ratio.value),
             "ratio_ls": math.sqrt(projection(W, directions.least_squares).ratio.value),
-            "loss": end.loss / whole,
+            "loss_end": end.loss / whole,
             "time": end.time,
             "steps": float(end.steps),
         },
     )
 
 
-def _distances(now: TwoLayer, start: TwoLayer) -> TwoLayer:
+class _Distances(NamedTuple):
+    """RD of the input and of the output weights."""
+
+    w: float
+    a: float
+
+
+def _distances(now: TwoLayer, start: TwoLayer) -> _Distances:
     pairs = zip(now, start, strict=True)
-    return TwoLayer(*(relative_distance(a, b).frobenius.value for a, b in pairs))
+    arrays = ((np.asarray(one), np.asarray(other)) for one, other in pairs)
+    return _Distances(*(relative_distance(*pair).frobenius.value for pair in arrays))
 
 
 PROBE = Probe(
@@ -101,22 +112,23 @@ PROBE = Probe(
         Parameter("loss", float, "end of the run, relative to zero output", 1e-3, 1e-12, 1.0),
         Parameter("paired", bool, "antisymmetric initialization", True),
         Parameter("eps", float, "standard deviation of w (smooth activations)", 1.0, 1e-100, 1e3),
-        Parameter("c", float, "step constant", 0.5, 1e-4, 0.5),
+        Parameter("c", float, "step constant", 1.0, 1e-4, 1.0),
+        Parameter("checked", int, "largest width with an error bar", 1024, least=0),
     ),
     measures=(
         Measure("rd_w", "RD of the input weights at the end"),
         Measure("rd_a", "RD of the output weights at the end"),
-        Measure("rd_w_error", "estimated error of rd_w"),
-        Measure("rd_a_error", "estimated error of rd_a"),
+        Measure("rd_w_error", "estimated error of rd_w, of widths that are checked"),
+        Measure("rd_a_error", "estimated error of rd_a, of widths that are checked"),
         Measure("sup_w", "largest RD of the input weights over time"),
         Measure("sup_a", "largest RD of the output weights over time"),
         Measure("displacement", "largest displacement of a neuron, over the rms of the start"),
         Measure("carriers", "N_eff: neurons that carry the norm of the input weights", "neurons"),
         Measure("ratio_z", "part of the input weights along z"),
         Measure("ratio_ls", "part of the input weights along the least-squares vector"),
-        Measure("loss", "loss at the end, relative to zero output"),
+        Measure("loss_end", "loss at the end, relative to zero output"),
         Measure("time", "of the end, in the clock of kappa times the normalized time"),
-        Measure("steps", "of the finer run"),
+        Measure("steps", "of the run with c"),
     ),
     run=_run,
     bucket=lambda cell: (cell["activation"], cell["data"], cell["width"]),

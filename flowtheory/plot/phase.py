@@ -1,4 +1,4 @@
-r"""Phase diagrams: measured and predicted slopes over $(\gamma, \gamma')$, and RD over the width."""
+r"""Phase diagrams: slopes over $(\gamma, \gamma')$, and RD over the width."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def phase_figure(
 ) -> Figure:
     r"""Maps of slopes $S_w$, side by side, in one diverging scale with 0 in its middle.
 
-    Dashed: the boundary between lazy and condensed, $\gamma = 1$ and $\gamma' = \gamma - 1$. Dotted:
-    the further kinks of the table of slopes. Stars, on the first panel: measured zero crossings.
-    A point where nothing was reached is grey.
+    Dashed: the boundary between lazy and condensed, $\gamma = 1$ and $\gamma' = \gamma - 1$.
+    Dotted: the further kinks of the table of slopes. Stars, on the first panel: measured zero
+    crossings. A point where nothing was reached is grey.
 
     Args:
         gamma: the columns.

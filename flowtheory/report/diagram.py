@@ -1,7 +1,8 @@
-"""The report of a phase diagram: one page whose cells can be pointed at, its figures, its numbers."""
+"""The report of a phase diagram: a page whose cells can be pointed at, figures, numbers."""
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,17 +47,21 @@ def write_diagram(diagram: Diagram, directory: str | Path, *, command: str) -> P
     files = [f"{name}.{suffix}" for name in figures for suffix in ("png", "svg")]
     document = to_dict(diagram, answers) | {"command": command, "files": [PAGE, NUMBERS, *files]}
     cells = _cells(diagram)
-    page = environment().get_template("diagram.html.j2").render(
-        d=document,
-        judged=document["judged"],
-        cells=cells,
-        numbers=to_json(cells).replace("</", "<\\/"),
-        figure=inline_svg(figures["diagram"], "diagram", "Measured and predicted slopes"),
-        lines=inline_svg(figures["widths"], "widths", "RD over the width"),
-        side=_SIDE,
-        step=math.ceil(max(len(diagram.gamma), len(diagram.gamma_prime)) / _LABELS),
-        command=command,
-        files=files,
+    page = (
+        environment()
+        .get_template("diagram.html.j2")
+        .render(
+            d=document,
+            judged=document["judged"],
+            cells=cells,
+            numbers=json.dumps(cells).replace("</", "<\\/"),
+            figure=inline_svg(figures["diagram"], "diagram", "Measured and predicted slopes"),
+            lines=inline_svg(figures["widths"], "widths", "RD over the width"),
+            side=_SIDE,
+            step=math.ceil(max(len(diagram.gamma), len(diagram.gamma_prime)) / _LABELS),
+            command=command,
+            files=files,
+        )
     )
     with DIAGRAM.replacing(target) as place:
         (place / NUMBERS).write_text(to_json(document), encoding="utf-8")
@@ -83,12 +88,17 @@ def to_dict(diagram: Diagram, answers: tuple[Judged, ...]) -> dict[str, Any]:
         "asymptotic": plain(diagram.asymptotic.hidden),
         "fitted": plain(diagram.fitted.slopes.hidden),
         "zeta": diagram.fitted.zeta,
-        "rms": diagram.rms,
-        "fitted_rms": diagram.fitted.rms,
+        "rms": plain(diagram.rms),
+        "fitted_rms": plain(diagram.fitted.rms),
         "zeros": plain(diagram.zeros()),
         "boundary": plain(diagram.boundary()),
-        "judged": [one._asdict() | {"verdict": one.verdict.value} for one in answers],
+        "judged": [_answer(one) for one in answers],
     }
+
+
+def _answer(one: Judged) -> dict[str, Any]:
+    numbers = {"left": plain(one.left), "other": plain(one.other)}
+    return one._asdict() | numbers | {"verdict": one.verdict.value}
 
 
 def diagram_figure(diagram: Diagram) -> Figure:
@@ -98,8 +108,10 @@ def diagram_figure(diagram: Diagram) -> Figure:
         rf"predicted, $\zeta = {diagram.fitted.zeta:.2g}$": diagram.fitted.slopes.hidden,
         "measured less asymptotic": diagram.left,
     }
-    points = limits(str(diagram.about.get("activation", "relu")))
-    points = {_short(name): point for name, point in points.items()}
+    places: dict[tuple[float, float], list[str]] = {}
+    for name, point in limits(str(diagram.about.get("activation", "relu"))).items():
+        places.setdefault(point, []).append(_short(name))
+    points = {", ".join(names): point for point, names in places.items()}
     return phase_figure(
         diagram.gamma, diagram.gamma_prime, maps, zeros=diagram.zeros(), points=points
     )

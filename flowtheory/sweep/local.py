@@ -11,6 +11,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
+from flowtheory.errors import ParameterError
 from flowtheory.sweep.plan import Batch
 from flowtheory.sweep.work import Done, crashed, run_batch
 
@@ -43,6 +44,7 @@ def _until_broken(
     """Run what waits in one pool, until all is done or one of its processes dies."""
     running: dict[Future[Done], Batch] = {}
     with _pool(min(workers, len(waiting))) as pool:
+        _require_start(pool)
         try:
             while waiting or running:
                 while waiting and len(running) < 2 * workers:
@@ -63,6 +65,19 @@ def _until_broken(
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _require_start(pool: ProcessPoolExecutor) -> None:
+    """Raise if processes die before they are given anything: it is no cell that kills them."""
+    try:
+        pool.submit(os.getpid).result()
+    except BrokenProcessPool as error:
+        raise ParameterError(
+            "the worker processes cannot be started",
+            expected="a script that can be imported: every process begins by importing it",
+            fix='put the call of sweep under `if __name__ == "__main__":`',
+            more="docs/sweeps.md",
+        ) from error
 
 
 def _alone(batch: Batch, place: Path) -> Iterator[Done]:

@@ -3,6 +3,7 @@ r"""What a sweep does in one cell of its grid: a probe, from parameters to label
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -93,11 +94,16 @@ class Found(NamedTuple):
     message: str = ""
 
 
+_RESERVED = ("key", "cell", "outcome", "message")  # what a stored batch has besides
+
+
 def _alone(cell: Cell) -> Hashable:
+    """One bucket for all cells."""
     return ()
 
 
 def _equal(cell: Cell) -> float:
+    """All cells cost the same."""
     return 1.0
 
 
@@ -126,6 +132,16 @@ class Probe:
     bucket: Callable[[Cell], Hashable] = _alone
     cost: Callable[[Cell], float] = _equal
     batch: int = field(default=64)
+
+    def __post_init__(self) -> None:
+        taken = Counter([*_RESERVED, *(entry.name for entry in (*self.parameters, *self.measures))])
+        for name, count in taken.items():
+            if count > 1:
+                raise ParameterError(
+                    f"the probe {self.name} has two things called {name}",
+                    expected=f"different names of parameters and measures, none of {_RESERVED}",
+                    fix=f"call the measure {name}_end, say",
+                )
 
     def parameter(self, name: str) -> Parameter:
         """The parameter of a name.

@@ -52,7 +52,7 @@ class Store:
         if mark.is_file():
             _require_ours(mark)
             return
-        if self.place.exists() and (not self.place.is_dir() or any(self.place.iterdir())):
+        if self.place.exists() and not (self.place.is_dir() and self._is_new()):
             raise FileFormatError(
                 f"{self.place} is no store of flowtheory",
                 expected="a directory that does not exist yet, is empty, or holds a store",
@@ -70,6 +70,11 @@ class Store:
         head = {"format": "flowtheory sweep", "version": VERSION}
         with replacing(mark) as file:
             file.write(json.dumps(head).encode() + b"\n")
+
+    def _is_new(self) -> bool:
+        """Whether nothing is in the directory but what another driver is just beginning."""
+        names = {path.name for path in self.place.iterdir()}
+        return all(name == _MARK or name.startswith(f".{_MARK}.") for name in names)
 
     def write(self, batch: Batch, found: Sequence[Found], more: Mapping[str, Any]) -> Path:
         """Store a batch; where it is there already, that one stays.

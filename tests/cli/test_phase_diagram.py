@@ -24,11 +24,11 @@ def test_a_small_diagram_is_measured_judged_written_and_gone_on_with(tmp_path):
     assert document["widths"] == [64, 128, 256]
     assert len(document["slopes"]["w"]) == 2
     assert document["slopes"]["w"][0][0] < 0 < document["slopes"]["w"][0][2]
-    assert 0 < document["integration"] < 0.02
+    assert 0 < document["integration"] < 0.05
     for name in document["files"]:
         assert (tmp_path / "r" / name).stat().st_size > 1000
     page = (tmp_path / "r" / "index.html").read_text()
-    assert page.count("<rect x=") == 6
+    assert page.count("data-cell=") == 6
     assert "http" not in page.replace("http://www.w3.org", "")
 
     wide = run(*words[:2], "3x3", *words[3:], *places)

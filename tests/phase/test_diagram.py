@@ -1,4 +1,4 @@
-"""Diagrams of made-up results: slopes, crossings, intervals, kinds, verdicts, and wrong theories."""
+"""Diagrams of made-up results: slopes, crossings, intervals, verdicts, and wrong theories."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def test_the_constant_of_the_solvable_diagram_is_found_again(zeta):
     assert fitted.zeta == pytest.approx(zeta, rel=1e-2)
     assert fitted.rms < 1e-4
     wrong = fit_zeta(asymptotic_slopes(GAMMA, OTHER).hidden, GAMMA, OTHER, WIDTHS, 2)
-    assert wrong.rms > 0.02
+    assert wrong.rms > 0.01
 
 
 def test_the_closure_on_whitened_data_is_the_solvable_diagram():
@@ -72,5 +72,5 @@ def test_the_closure_is_the_limit_of_linear_networks():
 
 def test_data_whose_moments_are_degenerate_are_refused():
     x, y = np.array([[1.0, 0.0], [0.0, 1e-9]]), np.array([1.0, 1.0])
-    with pytest.raises(ParameterError, match="closure does not come to the end"):
+    with pytest.raises(ParameterError, match="singular in the direction of z"):
         psi_changes(np.array([1.0]), np.array([0.0]), np.array([1e3]), x, y, 1e-12)

@@ -50,5 +50,5 @@ def test_a_worker_that_is_killed_is_replaced(cluster, tmp_path):
 
 
 def test_a_scheduler_that_does_not_answer(tmp_path):
-    with pytest.raises(UnreachableError, match="no scheduler answers at tcp://127.0.0.1:9"):
+    with pytest.raises(UnreachableError, match=r"no scheduler answers at tcp://127\.0\.0\.1:9"):
         sweep(squares(), tmp_path / "s", on="dask:tcp://127.0.0.1:9")

@@ -10,7 +10,7 @@ from sweep.studies import HOME, squares
 from sweep.toy import PROBE
 
 from flowtheory.errors import FileFormatError, ParameterError, UnknownNameError
-from flowtheory.sweep import Home, Parameter, Probe, Study, plan
+from flowtheory.sweep import Home, Measure, Parameter, Probe, Study, plan
 
 
 def test_a_cell_is_the_same_in_every_study_that_has_it():
@@ -112,3 +112,11 @@ def test_a_hundred_thousand_cells_have_their_own_keys():
     study = Study("many", probe, HOME, grid, {})
     assert len(set(study.keys)) == 100_000
     assert sum(len(batch.cells) for batch in plan(study)) == 100_000
+
+
+def test_two_things_of_one_name_are_refused():
+    parameter, measure = Parameter("loss", float, "a level", 1.0), Measure("loss", "the end")
+    with pytest.raises(ParameterError, match="two things called loss"):
+        Probe("double", 1, "nothing", (parameter,), (measure,), run=lambda cells: [])
+    with pytest.raises(ParameterError, match="two things called outcome"):
+        Probe("double", 1, "nothing", (), (Measure("outcome", "a word"),), run=lambda cells: [])

@@ -108,3 +108,19 @@ def test_options_that_make_no_sense(tmp_path, options, words):
     with pytest.raises(ParameterError, match=words):
         sweep(squares(), tmp_path / "s", **options)
     assert not (tmp_path / "s").exists()
+
+
+def test_a_script_that_cannot_be_imported_is_told_so_and_blames_no_cell(tmp_path):
+    script = tmp_path / "mine.py"
+    tests = Path(__file__).parents[1]
+    script.write_text(
+        f"import sys; sys.path.insert(0, {str(tests)!r})\n"
+        "from sweep.studies import squares\n"
+        "from flowtheory.sweep import sweep\n"
+        f"sweep(squares(), {str(tmp_path / 's')!r}, workers=1)\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "the worker processes cannot be started" in done.stderr
+    assert "__main__" in done.stderr
+    assert not list((tmp_path / "s").rglob("*.nc"))

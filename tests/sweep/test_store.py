@@ -136,3 +136,11 @@ def test_a_place_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises((OutputError, FileFormatError)):
         Store(tmp_path / "file" / "s")
+
+
+def test_a_store_that_another_driver_is_just_making_is_one(tmp_path):
+    place = tmp_path / "s"
+    place.mkdir()
+    (place / ".store.json.1a2b3c4d.part").write_bytes(b"{")
+    assert Store(place).place == place
+    assert Store(place).done(squares()) == set()
