@@ -8,6 +8,7 @@
     ├── UnknownNameError      a law, family or data set that is not registered
     ├── LawError              a law whose record or experiment is not what a law needs
     ├── OutputError           a place that cannot be written
+    ├── UnreachableError      a scheduler that does not answer, or went away
     └── PrecisionError        float32 where float64 is required
 
 Every message has four beats: what is wrong (with the value seen), what was expected, the usual
@@ -71,6 +72,10 @@ class LawError(FlowtheoryError):
 
 class OutputError(FlowtheoryError):
     """A place that cannot be written."""
+
+
+class UnreachableError(FlowtheoryError):
+    """A scheduler that does not answer, or went away."""
 
 
 class PrecisionError(FlowtheoryError):

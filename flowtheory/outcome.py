@@ -31,6 +31,8 @@ class Outcome(Enum):
     TIME_LIMIT = "time_limit"
     STIFF = "stiff"
     NONFINITE = "nonfinite"
+    FAILED = "failed"
+    CRASHED = "crashed"
 
     @property
     def ok(self) -> bool:
@@ -109,4 +111,9 @@ _REASONS = {
     Outcome.STEP_LIMIT: "the step budget is spent; common reasons: a horizon too long, or kinks",
     Outcome.STIFF: "the step size fell below the resolution of the time; the flow may blow up",
     Outcome.NONFINITE: "a state was not finite; common reasons: overflow, or a wrong vector field",
+    Outcome.FAILED: "the code of this cell of a sweep raised an error, which its message quotes",
+    Outcome.CRASHED: (
+        "the process of this cell of a sweep was killed, alone and more than once; common reasons: "
+        "out of memory, or a limit of the queue that it runs in"
+    ),
 }

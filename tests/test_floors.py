@@ -15,12 +15,14 @@ PACKAGE = ROOT / "flowtheory"
 # A room may import from the floors before its own, never from its own floor's other rooms.
 FLOORS = (
     {"errors"},
-    {"outcome", "clock", "precision", "blas", "box", "userfile"},
+    {"outcome", "clock", "precision", "box", "files", "userfile", "versions", "blas"},
     {"symbolic"},
     {"flow", "exact", "measure", "judge", "data"},
     {"lower"},
     {"plot"},
     {"engine"},
+    {"sweep"},
+    {"phase"},
     {"laws"},
     {"report"},
     {"cli"},

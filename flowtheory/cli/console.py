@@ -170,3 +170,24 @@ def progress_bar(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
             bar.update(tasks[what], completed=done, total=total)  # type: ignore[arg-type]
 
         yield report
+
+
+@contextmanager
+def cost_progress(quiet: bool) -> Iterator[Callable[[float, float, int], None]]:
+    """A progress bar whose estimate of the time left counts costs; its callback is a sweep's."""
+    columns = (
+        TextColumn("{task.fields[cells]} cells"),
+        BarColumn(bar_width=30),
+        TextColumn("{task.percentage:3.0f} %"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    console = stderr()
+    with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as bar:
+        task = bar.add_task("", total=None, cells=0)
+
+        def report(done: float, total: float, cells: int) -> None:
+            bar.update(task, completed=done, total=total, cells=cells)
+
+        yield report

@@ -13,7 +13,10 @@ from flowtheory.cli.derive import derive
 from flowtheory.cli.flow import flow
 from flowtheory.cli.laws import laws
 from flowtheory.cli.new_law import new_law
+from flowtheory.cli.phase_diagram import phase_diagram
+from flowtheory.cli.sweep import sweep
 from flowtheory.cli.verify import verify
+from flowtheory.cli.where import where
 
 _HELP = """Derive, integrate, measure and judge small-initialization training dynamics.
 
@@ -33,6 +36,9 @@ app.command()(new_law)
 app.command()(derive)
 app.command()(conserve)
 app.command()(flow)
+app.command()(sweep)
+app.command()(phase_diagram)
+app.command()(where)
 
 
 def _show_version(wanted: bool) -> None:

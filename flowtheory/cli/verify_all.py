@@ -18,12 +18,12 @@ from flowtheory.cli.work import Work
 from flowtheory.errors import FlowtheoryError, ParameterError
 from flowtheory.judge import Verdict
 from flowtheory.laws.registry import LAWS
-from flowtheory.laws.verify import versions
 from flowtheory.lower.certified import require_flint
 from flowtheory.report.atlas import check_atlas, former, write_atlas
 from flowtheory.report.job import Job, run_job
 from flowtheory.report.numbers import number
 from flowtheory.report.terminal import STYLES, from_here
+from flowtheory.versions import versions
 
 Documents = dict[str, dict[str, Any]]
 FAILED = 2

@@ -20,7 +20,7 @@ def load_digits() -> tuple[Float[np.ndarray, "1797 64"], Int[np.ndarray, " 1797"
     from sklearn import datasets
 
     images, labels = datasets.load_digits(return_X_y=True)
-    return images / _GREY_LEVELS, labels.astype(np.int64)
+    return np.asarray(images) / _GREY_LEVELS, np.asarray(labels).astype(np.int64)
 
 
 def digits(

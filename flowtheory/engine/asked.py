@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from flowtheory.engine.files import plain
 from flowtheory.engine.observables import split
 from flowtheory.errors import ParameterError
+from flowtheory.files import plain
 from flowtheory.flow.settings import Settings
 from flowtheory.flow.until import NEVER, Event, Until
 from flowtheory.symbolic.loss import Loss

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from flowtheory.engine.asked import Asked, asked_again
-from flowtheory.engine.files import plain, read_file, require_writable, sweep, write_file
 from flowtheory.errors import OutputError, ParameterError
+from flowtheory.files import plain, read_file, require_writable, sweep, write_file
 from flowtheory.flow.position import Frozen, Position, Standing
 from flowtheory.flow.run import Happened, Stage
 from flowtheory.outcome import Outcome

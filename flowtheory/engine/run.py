@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from flowtheory.clock import Clock
-from flowtheory.engine.files import plain, read_file, write_file
 from flowtheory.errors import FileFormatError
+from flowtheory.files import plain, read_file, write_file
 from flowtheory.flow.run import Checks, Happened, Stage
 from flowtheory.flow.run import Run as Integrated
 from flowtheory.flow.trajectory import Statistics

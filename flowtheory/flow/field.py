@@ -137,21 +137,22 @@ def rate_bound(model: Model, data: Samples, params: TwoLayer) -> Float[Array, ""
     enough: it is of second order in the initialization scale, while the directions turn at a rate
     of order one.
     """
-    q = preactivations(params, data.x)
+    # Neurons along the last axis: reductions along the first are twice as slow on a CPU.
+    q = data.x @ params.W.T
     value, slope, bend = activation_of(model, q)
-    x2 = jnp.sum(data.x**2, axis=1)
-    squares = jnp.sum(value**2 + (params.v[:, None] * slope) ** 2 * x2, axis=0)
+    x2, v = jnp.sum(data.x**2, axis=1), jnp.abs(params.v)
+    squares = jnp.sum(value**2, axis=1) + x2 * jnp.sum((v * slope) ** 2, axis=1)
     _, there, bent = activation_of(model, -q)
-    steepest = jnp.maximum(jnp.abs(slope), jnp.abs(there))
-    bend = jnp.abs(params.v)[:, None] * jnp.maximum(jnp.abs(bend), jnp.abs(bent))
-    second = jnp.max(steepest * jnp.sqrt(x2) + bend * x2, axis=0)
+    steepest = jnp.maximum(jnp.abs(slope), jnp.abs(there)) * jnp.sqrt(x2)[:, None]
+    bend = v * jnp.maximum(jnp.abs(bend), jnp.abs(bent)) * x2[:, None]
+    second = jnp.max(steepest + bend, axis=1)
     r, curvature = residuals(model, data, model.outputs(params, data.x))
     return data.weight * jnp.sum(jnp.abs(curvature) * squares + jnp.abs(r) * second)
 
 
 def activation_of(
-    model: Model, z: Float[Array, "h n"]
-) -> tuple[Float[Array, "h n"], Float[Array, "h n"], Float[Array, "h n"]]:
+    model: Model, z: Float[Array, "a b"]
+) -> tuple[Float[Array, "a b"], Float[Array, "a b"], Float[Array, "a b"]]:
     r"""$\sigma(z)$, $\sigma'(z)$ and $\sigma''(z)$, read off the model's own outputs.
 
     They are those of one-dimensional neurons with weight $z$ on the input 1.

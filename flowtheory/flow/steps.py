@@ -88,7 +88,7 @@ def _mean_pattern(q: Float[Array, "h n"], dq: Float[Array, "h n"]) -> Float[Arra
     return jnp.where(inner, (q > 0).astype(q.dtype), mean)
 
 
-def _step(model: Model, data: Samples, start: TwoLayer, h: Float[Array, ""]) -> TwoLayer:
+def step(model: Model, data: Samples, start: TwoLayer, h: Float[Array, ""]) -> TwoLayer:
     """One step of length h: midpoint rule with the time-averaged pattern."""
     k = vector_field(model, data, live(model, data), start)
     dq = h * preactivations(k, data.x)
@@ -120,7 +120,7 @@ def _march(
         limit = saves[m.saved]
         free = m.t + c / rate_bound(model, data, m.params)
         t = jnp.minimum(free, limit)
-        params = _step(model, data, m.params, t - m.t)
+        params = step(model, data, m.params, t - m.t)
         saving = t >= limit
         row = jnp.where(saving, m.saved, SAVES)  # out of bounds: dropped
         buffer = jax.tree.map(lambda b, p: b.at[row].set(p, mode="drop"), m.buffer, params)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-import platform
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from importlib.metadata import version
 
 from flowtheory.errors import FlowtheoryError, LawError
 from flowtheory.judge import Evidence, Finding, Verdict
@@ -22,8 +20,7 @@ from flowtheory.laws.record import (
     findings_of,
 )
 from flowtheory.laws.time_limit import TimeIsUp, time_limit
-
-_RECORDED = ("flowtheory", "jax", "diffrax", "sympy", "numpy", "scipy", "numba", "scikit-learn")
+from flowtheory.versions import versions
 
 
 def verify(
@@ -67,11 +64,6 @@ def verify(
         stopped,
         certified,
     )
-
-
-def versions() -> dict[str, str]:
-    """The versions of what a verdict depends on."""
-    return {name: version(name) for name in _RECORDED} | {"python": platform.python_version()}
 
 
 def _run(

@@ -21,7 +21,7 @@ import jax
 import numpy as np
 import small
 
-from flowtheory.engine.files import write_file
+from flowtheory.files import write_file
 
 jax.config.update("jax_compilation_cache_dir", str(Path(sys.argv[1]) / "cache"))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)

@@ -14,7 +14,7 @@ import pytest
 from engine import small
 
 import flowtheory as ft
-from flowtheory.engine import files
+from flowtheory import files
 from flowtheory.engine.checkpoint import KIND, VERSION
 from flowtheory.errors import FileFormatError, ParameterError
 from flowtheory.flow.settings import Settings
@@ -197,7 +197,7 @@ def test_a_full_disk_does_not_end_a_run(flow, whole, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     path = tmp_path / "run.npz"
-    monkeypatch.setattr("flowtheory.engine.files.np.savez", full)
+    monkeypatch.setattr("flowtheory.files.np.savez", full)
     with pytest.warns(UserWarning, match="No space left on device; the run goes on"):
         run = small.solve(flow, path)
     assert_same(run, whole)

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import flowtheory as ft
-from flowtheory.engine.files import read_file, write_file
 from flowtheory.engine.run import KIND, VERSION, sparkline, timed
 from flowtheory.errors import FileFormatError, OutputError
+from flowtheory.files import read_file, write_file
 from flowtheory.flow.run import Run as Integrated
 
 HEAD = ("kind", "version", "arrays")

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowtheory.engine import files
+from flowtheory import files
 from flowtheory.errors import FileFormatError, OutputError
 
 ARRAYS = {"times": np.arange(5.0), "rows/loss": np.ones((2, 3)), "flags": np.array([True, False])}
