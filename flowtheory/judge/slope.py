@@ -16,6 +16,7 @@ from flowtheory.judge.fit import fit_slope
 from flowtheory.judge.verdict import Verdict
 
 _BENT = 3.0
+_ROUNDING = 1e-13  # of the largest prediction
 
 
 @dataclass(frozen=True)
@@ -71,27 +72,33 @@ class Slope:
         groups = [(row.family, row.seed) for row in used]
         beside = [np.array([axis.of(row) for row in used]) for axis in self.beside]
         claimed = fit_slope(x, predicted, name=claim, predicted=0.0, groups=groups, beside=beside)
+        slope = _unrounded(claimed.value, x, predicted)
         fit = fit_slope(
             x,
             measured,
             name=claim,
-            predicted=claimed.value,
+            predicted=slope,
             remainder=allowed,
             errors=errors,
             groups=groups,
             beside=beside,
             replicates=self.replicates,
         )
-        within = max(self.tolerance * max(abs(fit.value), abs(claimed.value)), self.floor)
-        verdict = equivalent(fit.low, fit.high, claimed.value, within)
+        within = max(self.tolerance * max(abs(fit.value), abs(slope)), self.floor)
+        verdict = equivalent(fit.low, fit.high, slope, within)
         bend = _bend(x, measured, errors + allowed, groups, beside)
         if bend > _BENT * within:
             verdict = Verdict.DISAGREES
             detail = "; ".join(filter(None, [detail, f"bent: the slope changes by {2 * bend:.2g}"]))
-        expected = f"{claimed.value:.6g} +- {within:.2g}, slope in {self.axis.name}"
+        expected = f"{slope:.6g} +- {within:.2g}, slope in {self.axis.name}"
         return Finding(
             claim, verdict, fit.value, expected, fit.points, detail, low=fit.low, high=fit.high
         )
+
+
+def _unrounded(slope: float, x: Float[np.ndarray, " k"], y: Float[np.ndarray, " k"]) -> float:
+    """0 for a slope that is rounding: over all of x it changes y by less than its last digits."""
+    return 0.0 if abs(slope) * float(np.ptp(x)) < _ROUNDING * np.abs(y).max() else slope
 
 
 def _bend(

@@ -155,6 +155,12 @@ class TestSlope:
         assert Slope(X, floor=1e-5).judge("s", rows).verdict is Verdict.AGREES
         assert Slope(X, floor=1e-7).judge("s", rows).verdict is Verdict.DISAGREES
 
+    def test_a_prediction_that_is_constant_has_the_slope_zero_and_no_rounding(self):
+        rows = [row(0.1 * 3 + 1e-9 * x, 0.1 + 0.2, x=x) for x in np.geomspace(1e-100, 1.0, 7)]
+        found = Slope(LOG_X, floor=1e-6).judge("s", rows)
+        assert found.expected.startswith("0 +- 1e-06")
+        assert found.verdict is Verdict.AGREES
+
     def test_the_remainder_of_the_law_widens_its_interval(self):
         xs = np.linspace(1, 20, 40)
         rows = [row(2 * x + 0.3 * math.sin(x / 5), 2 * x, x=x) for x in xs]
