@@ -53,7 +53,7 @@ def sweep(
 
     Exit status: 0 if every cell was reached, 1 if some ended otherwise, 2 bad usage.
 
-    Try: flowtheory sweep examples/escape.toml
+    Try: flowtheory sweep examples/studies/escape.toml
     """
     place = store or Path("out/sweeps")
 

@@ -10,7 +10,9 @@ from sweep.studies import HOME, squares
 from sweep.toy import PROBE
 
 from flowtheory.errors import FileFormatError, ParameterError, UnknownNameError
-from flowtheory.sweep import Home, Measure, Parameter, Probe, Study, plan
+from flowtheory.sweep import Home, Measure, Parameter, Probe, Study, plan, read_study
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_a_cell_is_the_same_in_every_study_that_has_it():
@@ -120,3 +122,12 @@ def test_two_things_of_one_name_are_refused():
         Probe("double", 1, "nothing", (parameter,), (measure,), run=lambda cells: [])
     with pytest.raises(ParameterError, match="two things called outcome"):
         Probe("double", 1, "nothing", (), (Measure("outcome", "a word"),), run=lambda cells: [])
+
+
+@pytest.mark.parametrize(
+    "example", sorted((ROOT / "examples" / "studies").glob("*.toml")), ids=lambda path: path.name
+)
+def test_the_example_studies_are_read(example):
+    study = read_study(example)
+    assert plan(study)
+    assert len(set(study.keys)) == study.size
