@@ -24,6 +24,7 @@ SECONDS = {
     "kinked_flow": 130,
     "ensemble": 80,
     "late_times": 210,
+    "phase_diagram": 60,
     "effective_flow": 5,
     "lowering": 45,
 }

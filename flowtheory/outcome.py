@@ -91,7 +91,8 @@ _REASONS = {
     ),
     Outcome.NONUNIQUE: (
         "the continuation is not unique: the output weight changed sign while sliding, the weight "
-        "reached the origin, or data tie exactly on a repelling surface; perturb the start"
+        "reached the origin, it leaves a kink to the side that the rounding of a fitted residual "
+        "says, or data tie exactly on a repelling surface; perturb the start"
     ),
     Outcome.EVENT_LIMIT: "more events than `max_events`; raise it",
     Outcome.CHATTERING: (

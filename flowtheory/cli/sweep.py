@@ -8,6 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flowtheory.cli.console import clear_errors, cost_progress, stdout
+from flowtheory.cli.sweeping import (
+    DEFAULT_STORE,
+    OnOption,
+    StoreOption,
+    WorkersOption,
+    interrupted,
+)
 
 if TYPE_CHECKING:
     from flowtheory.sweep import Study, Summary
@@ -19,16 +26,9 @@ def sweep(
     study: Annotated[
         Path, typer.Argument(metavar="STUDY.toml", help="The study: see docs/sweeps.md.")
     ],
-    store: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Where results are kept. Default: out/sweeps."),
-    ] = None,
-    on: Annotated[
-        str, typer.Option(metavar="PLACE", help="local, dask, or dask:ADDRESS of a scheduler.")
-    ] = "local",
-    workers: Annotated[
-        int | None, typer.Option(metavar="N", help="Processes here. Default: one a core.")
-    ] = None,
+    store: StoreOption = None,
+    on: OnOption = "local",
+    workers: WorkersOption = None,
     resume: Annotated[
         bool,
         typer.Option(
@@ -55,12 +55,9 @@ def sweep(
 
     Try: flowtheory sweep examples/studies/escape.toml
     """
-    place = store or Path("out/sweeps")
+    place = store or DEFAULT_STORE
 
-    def interrupted() -> str:
-        return f"what was stored is in {place}\n  go on with the same command"
-
-    with clear_errors(debug, interrupted):
+    with clear_errors(debug, interrupted(place)):
         from flowtheory.sweep import Store, plan, read_study, results
 
         wanted = read_study(study)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,6 +20,10 @@ def where(
     width: Annotated[int, typer.Option("--width", metavar="M", help="Hidden neurons.")],
     alpha: Annotated[float, typer.Option(help="Divisor of the output.")] = 1.0,
     activation: Annotated[str, typer.Option(metavar="NAME", help="Activation.")] = "relu",
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw the regimes with this place: .png, .svg or .pdf."),
+    ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
     """Say where an initialization of a two-layer network lies in the phase diagram.
@@ -32,7 +37,10 @@ def where(
         from rich.table import Table
 
         from flowtheory.phase import limits, place_of
+        from flowtheory.report.picture_file import check_picture, write_picture
 
+        if plot is not None:
+            check_picture(plot)
         place = place_of(width, std_a, std_w, alpha=alpha, activation=activation)
         console = stdout()
         console.print(f"kappa   {place.kappa:.4g}    gamma   {place.gamma:.4g}")
@@ -48,3 +56,9 @@ def where(
             table.add_row(name, *(f"{value:g}" for value in point))
         console.print()
         console.print(table)
+        if plot is not None:
+            from flowtheory.report.pictures import regimes_picture
+
+            own = (place.gamma, place.gamma_prime)
+            write_picture(regimes_picture(activation, own=own), plot)
+            console.print(f"Picture {plot}", soft_wrap=True)

@@ -64,8 +64,9 @@ from flowtheory.symbolic.loss import Loss, find_loss
 from flowtheory.symbolic.network import Network
 
 WIDTH = 100
-_INIT = int.from_bytes(b"init")  # names the stream of random starts
 """Neurons of a hidden layer whose width is not given."""
+
+_INIT = int.from_bytes(b"init")  # names the stream of random starts
 
 Params = dict[str, Any]
 NetworkFunction = Callable[[Any, Any], Any]

@@ -51,6 +51,7 @@ _FIRST_HORIZON, _FURTHER = 8.0, 2.0
 _AHEAD = 1e3  # of the time so far: at rest is what does not get there in this time
 _RELATIVE = 1e-12
 _ROUNDING = 1e-15  # two runs whose steps are set by the events are equal to the bit
+_LEAST = 0.1
 _ROWS = 24
 
 Rows = Callable[[Any, Any], Any]
@@ -99,8 +100,11 @@ def solve_kinked(
     parts, pieces = _rest(flow, _observe(functions, saved, start), start, early, wanted)
     end = parts[-1]
     if wanted.estimate and end.outcome.ok and not end.errors:
-        again, _ = _rest(flow, _nothing, start, early, _coarse(wanted, parts))
-        error = _difference(end, again[-1])
+        coarse = _coarse(wanted, parts)
+        # With the start of the first run the second one would have its error too.
+        other = None if early is None else _early(flow, start, replace(coarse, times=None))
+        again, _ = _rest(flow, _nothing, start, other, coarse)
+        error = _difference(end, again[-1], wanted.settings.rtol)
     else:
         error = _bar(end)
     run = _joined(flow, parts, pieces, wanted, error)
@@ -261,18 +265,20 @@ def _nothing(params: TwoLayer, x: Any, y: Any) -> dict[str, Any]:
     return {}
 
 
-def _difference(one: Trajectory, other: Trajectory) -> float:
+def _difference(one: Trajectory, other: Trajectory, rtol: float) -> float:
     """Of the times of an event, or of the final states in units of their norm.
 
-    inf where the runs end differently: no digit of what is asked for is known to be right.
+    inf where the runs end differently: no digit of what is asked for is known to be right. Two runs
+    may agree by accident: never less than `_LEAST` of the tolerance.
     """
     if one.outcome is not other.outcome:
         return math.inf
+    least = max(_LEAST * rtol, _ROUNDING)
     if one.outcome is Outcome.EVENT:
-        return max(abs(one.t_end - other.t_end), _ROUNDING * one.t_end)
+        return max(abs(one.t_end - other.t_end), least * one.t_end)
     a, b = (np.concatenate([np.ravel(p) for p in run.params]) for run in (one, other))
     size = float(np.linalg.norm(a))
-    return max(float(np.linalg.norm(a - b)) / size, _ROUNDING) if size > 0 else 0.0
+    return max(float(np.linalg.norm(a - b)) / size, least) if size > 0 else 0.0
 
 
 def _bar(run: Trajectory) -> float:

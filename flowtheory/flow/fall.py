@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import NamedTuple
+from typing import Any, Generic, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,28 +16,28 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from flowtheory.flow.field import Model, Samples, TwoLayer, energy, live, rate_bound
+from flowtheory.flow.field import Model, Params, Samples, energy, live
 from flowtheory.flow.steps import step
 from flowtheory.outcome import Outcome
 from flowtheory.precision import float64
 
 
-class Fallen(NamedTuple):
+class Fallen(NamedTuple, Generic[Params]):
     """Where a run ended.
 
     Attributes:
         params: at the end.
         time: of the end.
         loss: at the end, in the units of the samples.
-        farthest: largest distances of W and of v from their start, over all times.
+        farthest: largest distance of every tensor from its start, over all times.
         steps: that were taken.
         outcome: `EVENT` where the level was reached, else `STEP_LIMIT` or `NONFINITE`.
     """
 
-    params: TwoLayer
+    params: Params
     time: float
     loss: float
-    farthest: tuple[float, float]
+    farthest: Params
     steps: int
     outcome: Outcome
 
@@ -46,33 +46,33 @@ class _State(NamedTuple):
     """Of the compiled loop; `before` and `loss_before` are those of the last step's start."""
 
     t: Float[Array, ""]
-    params: TwoLayer
+    params: Any
     loss: Float[Array, ""]
-    before: TwoLayer
+    before: Any
     loss_before: Float[Array, ""]
     step: Float[Array, ""]
-    farthest: TwoLayer
+    farthest: Any
     steps: Int[Array, ""]
 
 
 def fall(
     model: Model,
     samples: Samples,
-    start: TwoLayer,
+    start: Params,
     level: float,
     *,
     c: float,
     max_steps: int = 100_000,
-) -> Fallen:
+) -> Fallen[Params]:
     r"""Follow the flow until its loss is `level`.
 
     Args:
         model: network and loss.
         samples: data; `weight` sets the clock.
-        start: parameters at t = 0.
+        start: parameters at t = 0, in any nesting of arrays.
         level: of the loss.
-        c: steps are $h = c$ / `rate_bound`; the error is of order $c^2$, and of order $c$ while
-            neurons slide.
+        c: steps are $h = c$ / `model.rate_bound`; the error is of order $c^2$, and of order $c$
+            while neurons slide.
         max_steps: budget.
     """
     with float64():
@@ -87,7 +87,7 @@ def fall(
     params = end.params
     if back:
         params = jax.tree.map(lambda p, b: p + back * (b - p), params, end.before)
-    farthest = (math.sqrt(float(end.farthest.W)), math.sqrt(float(end.farthest.v)))
+    farthest = jax.tree.map(lambda square: math.sqrt(float(square)), end.farthest)
     time = float(end.t) - back * float(end.step)
     reached = level if back else loss
     return Fallen(params, time, reached, farthest, int(end.steps), outcome)
@@ -105,12 +105,12 @@ def _overshot(end: _State, level: float) -> float:
 def _fall(
     model: Model,
     data: Samples,
-    start: TwoLayer,
+    start: Any,
     level: Float[Array, ""],
     c: Float[Array, ""],
     max_steps: Int[Array, ""],
 ) -> _State:
-    def loss_at(params: TwoLayer) -> Float[Array, ""]:
+    def loss_at(params: Any) -> Float[Array, ""]:
         return energy(model, data, live(model, data), params)
 
     def go_on(s: _State) -> Bool[Array, ""]:
@@ -118,13 +118,13 @@ def _fall(
         return (s.loss > level) & (s.steps < max_steps)
 
     def body(s: _State) -> _State:
-        h = c / rate_bound(model, data, s.params)
+        h = c / model.rate_bound(model, data, s.params)
         params = step(model, data, s.params, h)
         moved = jax.tree.map(lambda p, p0: jnp.sum((p - p0) ** 2), params, start)
         farthest = jax.tree.map(jnp.maximum, s.farthest, moved)
         return _State(s.t + h, params, loss_at(params), s.params, s.loss, h, farthest, s.steps + 1)
 
     zero = jnp.zeros((), jnp.float64)
-    nowhere, loss = TwoLayer(zero, zero), loss_at(start)
+    nowhere, loss = jax.tree.map(lambda _: zero, start), loss_at(start)
     first = _State(zero, start, loss, start, loss, zero, nowhere, jnp.zeros((), jnp.int64))
     return lax.while_loop(go_on, body, first)

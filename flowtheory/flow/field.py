@@ -8,7 +8,7 @@ compiled loop serves every data set and every start of the same shape.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -28,23 +28,6 @@ class TwoLayer(NamedTuple):
     v: Float[Array, " h"]
 
 
-class Model(NamedTuple):
-    """Network and loss as functions; hashable, and static in every compiled loop.
-
-    Two models made of the same function objects share their compiled loops. Make the functions
-    once (module level), not inside a sweep.
-
-    Attributes:
-        frozen_outputs: (params, x, pattern) -> f of shape (n,), smooth in params.
-        outputs: (params, x) -> f of shape (n,), with the network's own activation.
-        sample_loss: (y, f) -> l of shape (n,), elementwise.
-    """
-
-    frozen_outputs: Callable[..., Float[Array, " n"]]
-    outputs: Callable[..., Float[Array, " n"]]
-    sample_loss: Callable[..., Float[Array, " n"]]
-
-
 class Samples(NamedTuple):
     """Data as the compiled loops see them; `weight` is 1 (sum clock) or 1/n (mean clock)."""
 
@@ -53,10 +36,11 @@ class Samples(NamedTuple):
     weight: Float[Array, ""]
 
 
-Outputs = Callable[[TwoLayer], Float[Array, " n"]]
+Params = TypeVar("Params")
+Outputs = Callable[[Any], Float[Array, " n"]]
 
 
-def frozen(model: Model, data: Samples, pattern: Float[Array, "h n"]) -> Outputs:
+def frozen(model: Model, data: Samples, pattern: Any) -> Outputs:
     """Outputs on the data as a function of the parameters, activation pattern held fixed."""
     return lambda params: model.frozen_outputs(params, data.x, pattern)
 
@@ -66,12 +50,12 @@ def live(model: Model, data: Samples) -> Outputs:
     return lambda params: model.outputs(params, data.x)
 
 
-def energy(model: Model, data: Samples, outputs: Outputs, params: TwoLayer) -> Float[Array, ""]:
+def energy(model: Model, data: Samples, outputs: Outputs, params: Any) -> Float[Array, ""]:
     r"""$L = w \sum_i \ell(y_i, f_i)$, $w$ the clock's weight."""
     return data.weight * jnp.sum(model.sample_loss(data.y, outputs(params)))
 
 
-def vector_field(model: Model, data: Samples, outputs: Outputs, params: TwoLayer) -> TwoLayer:
+def vector_field(model: Model, data: Samples, outputs: Outputs, params: Params) -> Params:
     r"""$-\nabla L$ by reverse-mode differentiation."""
     gradient = jax.grad(lambda p: energy(model, data, outputs, p))(params)
     return jax.tree.map(jnp.negative, gradient)
@@ -166,3 +150,26 @@ def activation_of(
     value = jax.grad(network, argnums=1)(flat, ones)
     slope, bend = jax.jvp(lambda w: jax.grad(network)(w, ones), (flat,), (ones,))
     return value.reshape(z.shape), slope.reshape(z.shape), bend.reshape(z.shape)
+
+
+class Model(NamedTuple):
+    """Network and loss as functions; hashable, and static in every compiled loop.
+
+    Two models made of the same function objects share their compiled loops. Make the functions
+    once (module level), not inside a sweep. `params` may be any nesting of arrays; the defaults are
+    those of `TwoLayer`, whose pattern is one array.
+
+    Attributes:
+        frozen_outputs: (params, x, pattern) -> f of shape (n,), smooth in params.
+        outputs: (params, x) -> f of shape (n,), with the network's own activation.
+        sample_loss: (y, f) -> l of shape (n,), elementwise.
+        preactivations: (params, x) -> what the activations with a kink are taken of; `pattern` has
+            the same arrays.
+        rate_bound: (model, data, params) -> a bound on the rates of the flow.
+    """
+
+    frozen_outputs: Callable[..., Float[Array, " n"]]
+    outputs: Callable[..., Float[Array, " n"]]
+    sample_loss: Callable[..., Float[Array, " n"]]
+    preactivations: Callable[..., Any] = preactivations
+    rate_bound: Callable[..., Float[Array, ""]] = rate_bound

@@ -40,7 +40,7 @@ from flowtheory.flow.recorder import SAVES, Progress, Recorder
 from flowtheory.flow.schedule import save_times
 from flowtheory.flow.settings import Explicit, Settings
 from flowtheory.flow.slides import KinkedTrajectory
-from flowtheory.flow.sliding import Cell, kink_levels, rate, slopes, unit_field
+from flowtheory.flow.sliding import Cell, kink_levels, rate, rounding, slopes, unit_field
 from flowtheory.flow.standing import rests
 from flowtheory.flow.surfaces import Crossing, Surfaces, Target, View, switch_kinds
 from flowtheory.flow.system import Start, Status, Stops, System, Tolerance
@@ -55,6 +55,7 @@ _MAY_REST = (Outcome.REACHED_T, Outcome.CHATTERING, Outcome.EVENT_LIMIT)
 _OFF_PATTERN = 1e-12
 _OFF_SURFACE = 1e-8
 _APART = 1e-12  # of the time: events closer than this are at one time
+_SOON, _MORE, _MOST = 10, 4.0, 1e8  # back within so many steps: its noise, by this factor, up to
 _AT_ORIGIN = 1e-10  # |w_j| over |v_j| where events without end are those of the origin
 
 
@@ -156,7 +157,7 @@ def _start_sides(
             expected=f"a start on the kink, to {_OFF_SURFACE:g}",
             fix="give the sliding sets that belong to these weights, or none",
         )
-    return _settled(flow, params, Surfaces(flow.x, right - left, sides, slides))
+    return _settled(flow, params, Surfaces(flow.x, right - left, left, sides, slides))
 
 
 def _settled(flow: GradientFlow, params: TwoLayer, surfaces: Surfaces) -> tuple[TwoLayer, Surfaces]:
@@ -231,18 +232,25 @@ def _start_values(
 
 @partial(jax.jit, static_argnames=("model",))
 def _unit_field(
-    model: Model, data: Samples, pattern: Float[Array, "h n"], params: TwoLayer, j: Array
-) -> tuple[Array, Array]:
+    model: Model,
+    data: Samples,
+    pattern: Float[Array, "h n"],
+    slope: Float[Array, "h n"],
+    params: TwoLayer,
+    j: Array,
+) -> tuple[Array, Array, Array]:
     c, g = unit_field(model, data, pattern, params)
-    return c[j], g
+    return c[j], g, rounding(model, data, params, slope)[j]
 
 
 def _view(flow: GradientFlow, surfaces: Surfaces, params: TwoLayer, j: int) -> View:
     """What the decision about neuron j needs to know."""
     pattern = surfaces.pattern.astype(np.float64)
+    sides = pattern, surfaces.left + surfaces.jump * pattern
     with float64():
-        c, g = map(np.asarray, _unit_field(flow.model, flow.samples, pattern, params, np.int64(j)))
-    return View(np.asarray(params.W)[j], -1.0 if params.v[j] < 0 else 1.0, c, g)
+        found = _unit_field(flow.model, flow.samples, *sides, params, np.int64(j))
+        c, g, noise = map(np.asarray, found)
+    return View(np.asarray(params.W)[j], -1.0 if params.v[j] < 0 else 1.0, c, g, noise)
 
 
 class _Run:
@@ -275,6 +283,7 @@ class _Run:
         self.t, self.s = t_start, self._to_s(t_start)
         self.switches: list[tuple[float, int, int, bool, int]] = []
         self.still, self.last_event = 0, -math.inf
+        self.visits: dict[tuple[int, int], int] = {}
         self.saved = self.accepted = self.rejected = self.landed = self.stretches = 0
         self.escape_time = math.inf
         self.outcome: Outcome | None = None
@@ -375,6 +384,7 @@ class _Run:
         if found.crossing is None:
             self.outcome = Outcome.NONUNIQUE  # attracting kinks become repelling
             return
+        self._ease(j, found.datum)
         before, rank = self._sides(j), self.surfaces.rank(j)
         view = _view(self.flow, self.surfaces, self.params, j)
         if not self.surfaces.settle(j, view, found.datum, found.crossing):
@@ -392,6 +402,16 @@ class _Run:
         if len(self.switches) >= (2 * self.flow.n * len(W) + 100 if limit is None else limit):
             self.outcome = Outcome.EVENT_LIMIT
         self._stop_if_classified()
+
+    def _ease(self, j: int, i: int) -> None:
+        """Allow for more noise in the shares of a neuron that comes back to a kink at once.
+
+        Where what pushes it is fitted, its field is what steps and rounding leave of a residual.
+        """
+        soon = self.accepted - self.visits.get((j, i), -_SOON) < _SOON
+        eased = min(_MORE * self.surfaces.ease[j], _MOST)
+        self.surfaces.ease[j] = eased if soon else 1.0
+        self.visits[j, i] = self.accepted
 
     def _sides(self, j: int) -> tuple[np.ndarray, np.ndarray]:
         return self.surfaces.pattern[j].copy(), self.surfaces.sliding[j].copy()

@@ -26,6 +26,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
@@ -39,6 +40,8 @@ from flowtheory.flow.field import (
     residuals,
     vector_field,
 )
+
+_ROUNDING = 8 * np.finfo(float).eps
 
 
 class Cell(NamedTuple):
@@ -55,6 +58,8 @@ class Cell(NamedTuple):
         length: $|x_i|$, shape (n,).
         sign: sign of $v_j$ at the start of the cell, shape (h,).
         jump: $\Delta\sigma' = \sigma'(0^+) - \sigma'(0^-)$.
+        left: $\sigma'(0^-)$.
+        ease: by how much more than rounding the shares of a neuron may be off, shape (h,).
     """
 
     pattern: Float[Array, "h n"]
@@ -67,6 +72,8 @@ class Cell(NamedTuple):
     length: Float[Array, " n"]
     sign: Float[Array, " h"]
     jump: Float[Array, ""]
+    left: Float[Array, ""]
+    ease: Float[Array, " h"]
 
 
 def slopes(model: Model, x: Float[Array, "n D"]) -> tuple[Float[Array, ""], Float[Array, ""]]:
@@ -106,30 +113,55 @@ def unit_field(
     return pull(g)[0], g
 
 
-def shares(model: Model, data: Samples, cell: Cell, params: TwoLayer) -> Float[Array, "h K"]:
-    r"""$\lambda_i$ of every sliding datum, 1/2 in the padding."""
-    c, g = unit_field(model, data, cell.pattern, params)
-    force = -jnp.einsum("hkd,hd->hk", cell.dual, c)
+def forces(
+    cell: Cell, c: Float[Array, "h D"], g: Float[Array, " n"]
+) -> tuple[Float[Array, "h K"], Float[Array, "h K"]]:
+    r"""Push and hold of every kink that is slid along, with c and g of `unit_field`.
+
+    Their ratio is $\lambda_i$. A kink attracts while its hold $-\Delta\sigma' g_i\,\mathrm{sign}
+    v_j$ is positive.
+    """
     # Data that share their kink act as one: crossing it switches all of them.
     whole = jax.ops.segment_sum(g * cell.length, cell.group, len(g)) / cell.length
-    strength = cell.jump * whole[cell.datum]
-    # A share leaves (0, 1) before its strength is 0, and is outside while the strength vanishes.
-    share = force / jnp.where(strength == 0, jnp.finfo(c.dtype).tiny, strength)
-    return jnp.where(cell.present, share, 0.5)
+    sign = cell.sign[:, None]
+    return sign * jnp.einsum("hkd,hd->hk", cell.dual, c), -sign * cell.jump * whole[cell.datum]
+
+
+def rounding(
+    model: Model,
+    data: Samples,
+    params: TwoLayer,
+    slope: Float[Array, "h n"],
+) -> Float[Array, "h n"]:
+    r"""What rounding may do to each term $g_i\sigma' x_i$ of $c_j$ of `unit_field`: that of $g_i$.
+
+    0 where no datum pushes. `slope` is $\sigma'$ on the side of each datum.
+    """
+    r, curvature = residuals(model, data, model.outputs(params, data.x))
+    terms = jnp.abs(params.v) @ jnp.abs(params.W @ data.x.T)
+    slips = jnp.abs(r) + jnp.abs(curvature) * (jnp.abs(data.y) + terms)
+    return _ROUNDING * data.weight * jnp.abs(slope) * slips * jnp.linalg.norm(data.x, axis=1)
 
 
 def kink_levels(model: Model, data: Samples, cell: Cell, params: TwoLayer) -> Float[Array, " m"]:
     r"""Levels that are positive inside the cell; `decode` says which is which.
 
-    The margins of all data that are not slid along (h n of them); with sliding also $\lambda_i$ and
-    $1 - \lambda_i$ (h K each) and $\pm v_j$ relative to the neuron's size (h).
+    The margins of all data that are not slid along (h n of them); with sliding also what of the
+    push is above 0 and below the hold (h K each), both with a margin for rounding, and $\pm v_j$
+    relative to the neuron's size (h).
     """
     margin = margins(params, data.x, cell.pattern)
     if cell.basis.shape[1] == 0:
         return margin.ravel()
-    share = shares(model, data, cell, params)
-    low = jnp.where(cell.present, share, 1.0)
-    high = jnp.where(cell.present, 1 - share, 1.0)
+    c, g = unit_field(model, data, cell.pattern, params)
+    push, hold = forces(cell, c, g)
+    # Where the data that push a sliding neuron are fitted, its push is nothing but rounding.
+    slope = cell.left + cell.jump * cell.pattern
+    noise = jnp.sum(rounding(model, data, params, slope), axis=1) * cell.ease
+    noise = noise[:, None] * jnp.linalg.norm(cell.dual, axis=2)
+    size = jnp.abs(hold) + noise + jnp.finfo(c.dtype).tiny
+    low = jnp.where(cell.present, (push + noise) / size, 1.0)
+    high = jnp.where(cell.present, (hold - push + noise) / size, 1.0)
     slides = jnp.any(cell.present, axis=1)
     sign = jnp.where(slides, cell.sign * _share_of_v(params), 1.0)
     margin = jnp.where(cell.sliding, 1.0, margin)

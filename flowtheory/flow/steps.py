@@ -40,12 +40,11 @@ from jaxtyping import Array, Bool, Float, Int
 from flowtheory.errors import ParameterError
 from flowtheory.flow.field import (
     Model,
+    Params,
     Samples,
     TwoLayer,
     frozen,
     live,
-    preactivations,
-    rate_bound,
     vector_field,
 )
 from flowtheory.flow.observe import Observe, spectrum
@@ -75,7 +74,7 @@ class March(NamedTuple):
     escape_time: Float[Array, ""]
 
 
-def _axpy(a: Float[Array, ""], x: TwoLayer, y: TwoLayer) -> TwoLayer:
+def _axpy(a: Float[Array, ""], x: Params, y: Params) -> Params:
     return jax.tree.map(lambda xi, yi: yi + a * xi, x, y)
 
 
@@ -88,11 +87,11 @@ def _mean_pattern(q: Float[Array, "h n"], dq: Float[Array, "h n"]) -> Float[Arra
     return jnp.where(inner, (q > 0).astype(q.dtype), mean)
 
 
-def step(model: Model, data: Samples, start: TwoLayer, h: Float[Array, ""]) -> TwoLayer:
-    """One step of length h: midpoint rule with the time-averaged pattern."""
+def step(model: Model, data: Samples, start: Params, h: Float[Array, ""]) -> Params:
+    """One step of length h: midpoint rule with the time-averaged pattern of every layer."""
     k = vector_field(model, data, live(model, data), start)
-    dq = h * preactivations(k, data.x)
-    pattern = _mean_pattern(preactivations(start, data.x), dq)
+    q, rate = jax.jvp(lambda p: model.preactivations(p, data.x), (start,), (k,))
+    pattern = jax.tree.map(lambda at, by: _mean_pattern(at, h * by), q, rate)
     middle = _axpy(h / 2, k, start)
     return _axpy(h, vector_field(model, data, frozen(model, data, pattern), middle), start)
 
@@ -118,7 +117,7 @@ def _march(
     def body(m: March) -> March:
         peak = jnp.max(jnp.abs(model.outputs(m.params, data.x)))
         limit = saves[m.saved]
-        free = m.t + c / rate_bound(model, data, m.params)
+        free = m.t + c / model.rate_bound(model, data, m.params)
         t = jnp.minimum(free, limit)
         params = step(model, data, m.params, t - m.t)
         saving = t >= limit

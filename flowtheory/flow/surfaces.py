@@ -14,7 +14,8 @@ further kink at the origin only. All kinks meet there, and nothing says which si
 The sliding set of a neuron with $v_j = 0$ turns from attracting into repelling: all velocities
 across kinks are proportional to $v_j$. From there on every continuation that leaves some of the
 data, to either side and at any time, solves the differential inclusion. The run ends as
-`NONUNIQUE`; it can be continued from its end with a pattern of the user's choice.
+`NONUNIQUE`; it can be continued from its end with a pattern of the user's choice. So does one in
+which a kink ceases to attract while the residual of fitted data, rounding, says to which side.
 """
 
 from __future__ import annotations
@@ -32,7 +33,6 @@ _BUCKETS = (0, 8, 32, 128, 512)  # of padded rows, never more than D: few compil
 _ON_KINK = 1e-13
 _INSIDE = 1e-12
 _NOISE = 8 * np.finfo(float).eps
-_SLACK = 1e-9
 
 
 class SwitchKind(IntEnum):
@@ -62,12 +62,16 @@ class Target(NamedTuple):
 
 
 class View(NamedTuple):
-    """One neuron at an event: input weight, sign of v, unit field without shares, and $g$."""
+    """One neuron at an event: input weight, sign of v, unit field without shares, and $g$.
+
+    `noise` is what rounding may do to the term of each datum in the field.
+    """
 
     w: Float[np.ndarray, " D"]
     sign: float
     field: Float[np.ndarray, " D"]
     g: Float[np.ndarray, " n"]
+    noise: Float[np.ndarray, " n"]
 
 
 class _Plane(NamedTuple):
@@ -85,18 +89,23 @@ class Surfaces:
     Attributes:
         x: data, shape (n, D).
         jump: $\Delta\sigma'$.
+        left: $\sigma'(0^-)$.
         pattern: active data, shape (h, n); while sliding, the side that stands for a share of 0.
         sliding: data that are slid along, shape (h, n).
+        ease: by how much more than rounding the field of a neuron may be off, shape (h,).
     """
 
     x: Float[np.ndarray, "n D"]
     jump: float
+    left: float
     pattern: Bool[np.ndarray, "h n"]
     sliding: Bool[np.ndarray, "h n"]
+    ease: Float[np.ndarray, " h"] = field(init=False, repr=False)
     _planes: dict[int, _Plane] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._norms = np.linalg.norm(self.x, axis=1)
+        self.ease = np.ones(len(self.pattern))
         self._group, self._along = _parallel(self.x / self._norms[:, None])
 
     @property
@@ -126,6 +135,8 @@ class Surfaces:
             self._norms,  # type: ignore[arg-type]
             sign,  # type: ignore[arg-type]
             np.float64(self.jump),  # type: ignore[arg-type]
+            np.float64(self.left),  # type: ignore[arg-type]
+            self.ease,  # type: ignore[arg-type]
         )
 
     def decode(self, target: int) -> Target | None:
@@ -151,11 +162,29 @@ class Surfaces:
         r"""$\lambda$ of all data for neuron j: 0, 1, or the share of a sliding datum."""
         share = self.pattern[j].astype(np.float64)
         if j in self._planes:
-            plane = self._planes[j]
-            whole = self.jump * self._whole(view.g)[plane.data]
-            for i, value in zip(plane.data, -(plane.dual @ view.field) / whole, strict=True):
+            push, hold = self._forces(j, view)
+            values = np.divide(push, hold, out=(push > 0).astype(float), where=hold != 0)
+            for i, value in zip(self._planes[j].data, values, strict=True):
                 self._spread(share, i, value)
         return share
+
+    def _forces(self, j: int, view: View) -> tuple[Float[np.ndarray, " k"], ...]:
+        """Push and hold of `sliding.forces`."""
+        plane = self._planes[j]
+        whole = self._whole(view.g)[plane.data]
+        return view.sign * (plane.dual @ view.field), -view.sign * self.jump * whole
+
+    def _noise(self, j: int, view: View, tied: Bool[np.ndarray, " n"]) -> float:
+        """What rounding may do to the field of the data that are not tied."""
+        return float(np.sum(view.noise[~tied])) * float(self.ease[j])
+
+    def _undecided(self, j: int, view: View, i: int) -> bool:
+        """Whether kink i ceases to hold a neuron that nothing but rounding pushes off it."""
+        plane = self._planes[j]
+        k = int(np.flatnonzero(plane.data == i)[0])
+        push, hold = (force[k] for force in self._forces(j, view))
+        noise = self._noise(j, view, self.sliding[j]) * np.linalg.norm(plane.dual[k])
+        return abs(push) <= noise and hold <= noise
 
     def _whole(self, g: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
         """Sum over the data of a kink, as a coefficient of each of them."""
@@ -189,17 +218,19 @@ class Surfaces:
         share = np.where(self.sliding[j], share, self.pattern[j])
         gain = view.sign * self.jump * self._whole(view.g)
         i = int(self._group[i]) if i >= 0 else i  # the first datum of the kink stands for all
-        tied = self.sliding[j] & (self._group == np.arange(len(share)))
+        first = self._group == np.arange(len(share))
+        tied = self.sliding[j] & first
         if crossing is Crossing.KINK and gain[i] >= 0:
             self._spread(share, i, 1 - share[i])
         elif crossing is Crossing.KINK:
             tied[i] = True
         elif crossing is not None:
+            if self._undecided(j, view, i):
+                return False
             tied[i] = False
             self._spread(share, i, float(crossing is Crossing.HIGH))
         if not np.any(tied):
             return self._book(j, share)
-        first = self._group == np.arange(len(share))
         tied |= first & self._on_kink(view.w) & (gain < 0)
         leaving = i if crossing in (Crossing.LOW, Crossing.HIGH) else -1
         if leaving >= 0:
@@ -227,21 +258,29 @@ class Surfaces:
 
         frozen, each = self.pattern[j].astype(np.float64), view.sign * self.jump * view.g
         scale = np.abs(gain) @ self._norms + np.linalg.norm(view.field)
+        # The step ended a little short of the event: by so much the share is still inside.
+        short = abs(self.shares(j, view)[leaving] - share[leaving]) if leaving >= 0 else 0.0
         while True:
             z = np.flatnonzero(tied)
             a = view.sign * view.field + (each * (share - frozen)) @ self.x
             vectors = gain[z, None] * self.x[z]
             gradient, lam = vectors @ a, share[z]
             size = np.linalg.norm(vectors, axis=1)
-            if not box_least_squares(vectors @ vectors.T, gradient, lam, _NOISE * scale * size):
+            noise = self._noise(j, view, tied[self._group])
+            tolerance = max(_NOISE * scale, noise) * size
+            if not box_least_squares(vectors @ vectors.T, gradient, lam, tolerance):
                 return False
             a += (lam - share[z]) @ vectors
+            # What is pushed off its kink by rounding only stays on it, or it would come back.
+            held = np.abs(vectors @ a) < noise * size
+            lam[held] = np.clip(lam[held], _INSIDE, 1 - _INSIDE)
             for k, value in zip(z, lam, strict=True):
                 self._spread(share, int(k), value)
             if leaving < 0:
                 return self._book(j, share)
             outward = (1 - 2 * share[leaving]) * gain[leaving] * (self.x[leaving] @ a)
-            if outward >= -_SLACK * scale * abs(gain[leaving]) * self._norms[leaving]:
+            push = abs(gain[leaving]) * self._norms[leaving]
+            if outward >= -push * (2 * push * short + noise):
                 return self._book(j, share)
             # Another datum took over at the same instant: the one that left comes back.
             tied[leaving], leaving = True, -1

@@ -74,9 +74,10 @@ class SymbolInfo:
 class Statement:
     """A formula and whose it is.
 
-    `role` is "published" (by the source), "sharper" (than what is published) or "derived" (here,
-    without a published counterpart); `expression` is evaluated; `at` are the values of symbols for
-    which it is stated, where these do not stand in it but in units.
+    `role` is "published" (by the source), "sharper" (than what is published), "derived" (here,
+    without a published counterpart) or "conjecture" (of the source, and no part of the verdict);
+    `expression` is evaluated; `at` are the values of symbols for which it is stated, where these
+    do not stand in it but in units.
     """
 
     name: str

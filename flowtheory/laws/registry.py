@@ -12,21 +12,28 @@ from flowtheory.laws.balancedness import LAW as BALANCEDNESS
 from flowtheory.laws.blow_up_width import LAW as BLOW_UP_WIDTH
 from flowtheory.laws.bottleneck import LAW as BOTTLENECK
 from flowtheory.laws.condensation_rate import LAW as CONDENSATION_RATE
+from flowtheory.laws.condensed_orientations import LAW as CONDENSED_ORIENTATIONS
 from flowtheory.laws.deep_linear_time import LAW as DEEP_LINEAR_TIME
 from flowtheory.laws.deflate_and_restart import LAW as DEFLATE_AND_RESTART
 from flowtheory.laws.diagonal_jumps import LAW as DIAGONAL_JUMPS
 from flowtheory.laws.discrete_steps import LAW as DISCRETE_STEPS
+from flowtheory.laws.escape_by_width import LAW as ESCAPE_BY_WIDTH
 from flowtheory.laws.final_stage_cone import LAW as FINAL_STAGE_CONE
 from flowtheory.laws.hessian_at_saddles import LAW as HESSIAN_AT_SADDLES
+from flowtheory.laws.lazy_prefactor import LAW as LAZY_PREFACTOR
+from flowtheory.laws.leader_selection import LAW as LEADER_SELECTION
 from flowtheory.laws.leading_flow_error import LAW as LEADING_FLOW_ERROR
 from flowtheory.laws.lora_times import LAW as LORA_TIMES
 from flowtheory.laws.mode_times import LAW as MODE_TIMES
+from flowtheory.laws.phase_slopes import LAW as PHASE_SLOPES
 from flowtheory.laws.plateau_degree_two import LAW as PLATEAU_DEGREE_TWO
 from flowtheory.laws.plateau_higher_degree import LAW as PLATEAU_HIGHER_DEGREE
 from flowtheory.laws.plateau_many_neurons import LAW as PLATEAU_MANY_NEURONS
 from flowtheory.laws.record import Law
 from flowtheory.laws.relu_linear_plateau import LAW as RELU_LINEAR_PLATEAU
+from flowtheory.laws.rotation_to_least_squares import LAW as ROTATION_TO_LEAST_SQUARES
 from flowtheory.laws.secondary_plateau_width import LAW as SECONDARY_PLATEAU_WIDTH
+from flowtheory.laws.solvable_diagram import LAW as SOLVABLE_DIAGRAM
 from flowtheory.laws.swing_by import LAW as SWING_BY
 from flowtheory.laws.three_layer_blow_up import LAW as THREE_LAYER_BLOW_UP
 from flowtheory.laws.unbalanced_linear import LAW as UNBALANCED_LINEAR
@@ -62,6 +69,13 @@ LAWS: Mapping[str, Law] = MappingProxyType(
             UNBALANCED_LINEAR,
             DEFLATE_AND_RESTART,
             SWING_BY,
+            LAZY_PREFACTOR,
+            SOLVABLE_DIAGRAM,
+            PHASE_SLOPES,
+            LEADER_SELECTION,
+            CONDENSED_ORIENTATIONS,
+            ESCAPE_BY_WIDTH,
+            ROTATION_TO_LEAST_SQUARES,
         )
     }
 )

@@ -18,6 +18,7 @@ from flowtheory.lower.event_exact import solve_small_scale as solve_small_scale
 from flowtheory.lower.gradient_flow import gradient_flow as gradient_flow
 from flowtheory.lower.lower import lower as lower
 from flowtheory.lower.lower import lower_all as lower_all
+from flowtheory.lower.network_model import network_model as network_model
 from flowtheory.lower.networks import NetworkFunctions as NetworkFunctions
 from flowtheory.lower.networks import lower_field as lower_field
 from flowtheory.lower.networks import two_layer_functions as two_layer_functions

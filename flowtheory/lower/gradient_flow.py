@@ -6,7 +6,6 @@ is written a second time.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -14,11 +13,16 @@ import numpy as np
 from jaxtyping import Float
 
 from flowtheory.clock import Clock, Reduction
+from flowtheory.errors import ParameterError
 from flowtheory.flow import GradientFlow
-from flowtheory.lower.networks import two_layer_functions
+from flowtheory.flow.field import Model
+from flowtheory.lower.networks import PATTERN, of_parameters
 from flowtheory.lower.smooth import sample_loss
 from flowtheory.symbolic.activation import Activation
+from flowtheory.symbolic.kinks import freeze
 from flowtheory.symbolic.loss import Loss, find_loss
+from flowtheory.symbolic.network import SAMPLE
+from flowtheory.symbolic.networks.fully_connected import two_layer
 
 
 def gradient_flow(
@@ -42,24 +46,44 @@ def gradient_flow(
     Raises:
         DataError: as `GradientFlow`.
         UnknownNameError: no such loss or activation.
+        ParameterError: an activation without a kink.
     """
-    frozen_outputs, outputs, of_sample = _functions(activation, loss)
+    if not two_layer(activation).surfaces:
+        raise ParameterError(
+            f"{activation} is smooth",
+            expected="an activation with a kink at 0, such as relu",
+            fix='flowtheory.GradientFlow(fully_connected(2, "tanh"), ...) takes any network',
+        )
+    model = two_layer_model(activation, loss)
     slope = float(find_loss(loss).reference_slope)
-    return GradientFlow(frozen_outputs, outputs, of_sample, x, y, Clock(reduction, slope))
+    functions = (model.frozen_outputs, model.outputs, model.sample_loss)
+    return GradientFlow(*functions, x, y, Clock(reduction, slope))
 
 
 @cache
-def _functions(
-    activation: str | Activation, loss: str | Loss
-) -> tuple[Callable, Callable, Callable]:
-    """Cached, so that problems of a sweep share function objects and with them compiled code."""
-    functions = two_layer_functions(activation, loss)
-    of_sample = sample_loss(find_loss(loss))
+def two_layer_model(activation: str | Activation, loss: str | Loss) -> Model:
+    r"""The functions of $\sum_j v_j\,\sigma(\langle w_j, x\rangle)$, and of one sample's loss.
 
-    def frozen_outputs(params: Any, x: Any, pattern: Any) -> Any:
-        return functions.frozen_outputs({"W": params.W, "v": params.v}, x, pattern)
+    Cached: problems of a sweep share function objects, and with them compiled code. For a smooth
+    activation both kinds of outputs are the same.
+
+    Args:
+        activation: name of an activation, or an expression in z.
+        loss: name of a loss, or one.
+
+    Raises:
+        UnknownNameError: no such loss or activation.
+        ParameterError: a string that is no expression in z.
+    """
+    network = two_layer(activation)
+    x = network.inputs.base
+    live = of_parameters(network, network.output, (x,), (SAMPLE,))
+    held = of_parameters(network, freeze(network.output, PATTERN), (x, PATTERN), (SAMPLE,))
 
     def outputs(params: Any, x: Any) -> Any:
-        return functions.outputs({"W": params.W, "v": params.v}, x)
+        return live({"W": params.W, "v": params.v}, x)
 
-    return frozen_outputs, outputs, of_sample
+    def frozen_outputs(params: Any, x: Any, pattern: Any) -> Any:
+        return held({"W": params.W, "v": params.v}, x, pattern)
+
+    return Model(frozen_outputs, outputs, sample_loss(find_loss(loss)))

@@ -11,9 +11,10 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from flowtheory.data.digits import load_digits
+from flowtheory.data.mnist import load_mnist
 from flowtheory.errors import unknown_name
 
 
@@ -26,11 +27,15 @@ class Samples(NamedTuple):
 
 @cache
 def samples(name: str) -> Samples:
-    """The data set of a name.
+    """The data set of a name; of `mnist:PATH`, 45 images of the IDX files there.
 
     Raises:
         UnknownNameError: There is none.
+        FileFormatError: No IDX files, or damaged ones.
     """
+    kind, _, path = name.partition(":")
+    if kind == "mnist" and path:
+        return _images(*load_mnist(path, split="test"))
     if name not in DATA_SETS:
         raise unknown_name("data set", name, DATA_SETS)
     return DATA_SETS[name]()
@@ -56,8 +61,8 @@ def _whitened() -> Samples:
     return Samples(x, x @ np.array([0.6, -0.8, 0.5]))
 
 
-def _digits() -> Samples:
-    images, classes = load_digits()
+def _images(images: Float[np.ndarray, "N D"], classes: Int[np.ndarray, " N"]) -> Samples:
+    """As many as Luo et al. 2021 take of MNIST, with the number that each shows as its label."""
     chosen = np.random.default_rng(45).choice(len(images), 45, replace=False)
     x = np.concatenate([images[chosen], np.ones((45, 1))], axis=1)
     return Samples(x, classes[chosen].astype(float))
@@ -66,11 +71,13 @@ def _digits() -> Samples:
 DATA_SETS: Mapping[str, Callable[[], Samples]] = {
     "three-points": lambda: _line(0.7, -0.4, 0.9),
     "three-points-positive": lambda: _line(0.7, 0.1, 0.9),
+    "three-points-linear": lambda: _line(0.3, 0.6, 0.9),
     "four-points": lambda: _line(0.5, -0.3, 0.8, 0.2),
     "cloud": _cloud,
     "whitened": _whitened,
-    "digits": _digits,
+    "digits": lambda: _images(*load_digits()),
 }
-"""Three and four points of a line; 20 points of a cloud in 3 dimensions with a noisy tanh as
+"""Three and four points of a line, among them labels that one ReLU fits with room to spare (a
+linear function, positive on the inputs); 20 points of a cloud in 3 dimensions with a noisy tanh as
 labels; 12 points in 3 dimensions with second moment 1 and linear labels; 45 of scikit-learn's
 handwritten digits with their numbers as labels."""

@@ -7,17 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
-from scipy import stats
 
-from flowtheory.errors import DataError, ParameterError
-from flowtheory.phase.asymptotic import Slopes, asymptotic_slopes
-from flowtheory.phase.finite import Fitted, fit_zeta, width_slopes
+from flowtheory.errors import ParameterError
+from flowtheory.phase.asymptotic import asymptotic_slopes
+from flowtheory.phase.borders import boundary
+from flowtheory.phase.data import Samples
+from flowtheory.phase.prediction import Prediction, predict
+from flowtheory.phase.slopes import Grid, Slopes, log_slopes, rms, slope_errors, width_slopes
+from flowtheory.phase.table import ordered, require_known
 
 if TYPE_CHECKING:
     import xarray as xr
 
-Grid = Float[np.ndarray, "gamma_prime gamma"]
 LAZY, CRITICAL, CONDENSED, UNKNOWN = "lazy", "critical", "condensed", "not reached"
+_MEASURES = ("rd_w", "rd_a", "displacement", "carriers")
 LEAST_TOLERANCE = 0.05
 """A slope below it is called critical: finite widths shift slopes by so much."""
 
@@ -34,11 +37,13 @@ class Diagram:
         rd: geometric means over the seeds of RD, first of the input, then of the output weights.
         slopes: of log RD in log m.
         local: the same between neighbouring widths.
+        displacement: slopes of the largest displacement of a neuron.
+        carriers: $N_{\mathrm{eff}}$, geometric means over the seeds.
         error: half the 95 % interval of $S_w$ over the seeds, the errors of integration included;
             NaN for one seed.
         integration: largest relative error of RD from the integration, over all runs.
         asymptotic: the theory of infinite width.
-        fitted: the solvable diagram at these widths, with its one constant fitted.
+        prediction: the theory at these widths.
         about: what is the same in all cells.
     """
 
@@ -49,10 +54,12 @@ class Diagram:
     rd: Float[np.ndarray, "2 widths gamma_prime gamma"]
     slopes: Slopes
     local: Float[np.ndarray, "widths-1 gamma_prime gamma"]
+    displacement: Grid
+    carriers: Float[np.ndarray, "widths gamma_prime gamma"]
     error: Grid
     integration: float
     asymptotic: Slopes
-    fitted: Fitted
+    prediction: Prediction
     about: dict[str, Any]
 
     @property
@@ -63,7 +70,7 @@ class Diagram:
     @property
     def rms(self) -> float:
         """Root mean square of `left`."""
-        return float(np.sqrt(np.nanmean(self.left**2)))
+        return rms(self.left)
 
     @property
     def kinds(self) -> np.ndarray:
@@ -81,36 +88,35 @@ class Diagram:
         return zero_crossings(self.gamma, self.slopes.hidden)
 
     def boundary(self) -> Float[np.ndarray, " gamma_prime"]:
-        r"""$\gamma$ of the boundary of the theory: 1, or $1 + \gamma'$ above 0."""
-        return 1 + np.maximum(self.gamma_prime, 0.0)
+        r"""$\gamma$ at which the theory's $S_w$ crosses 0; NaN for none."""
+        return boundary(self.gamma_prime, self.activation)
+
+    @property
+    def activation(self) -> str:
+        """Of the networks."""
+        return str(self.about.get("activation", "relu"))
 
 
-def diagram(found: xr.Dataset, dimension: int) -> Diagram:
+def diagram(found: xr.Dataset, data: Samples) -> Diagram:
     """The diagram of a sweep with the axes gamma, gamma_prime, width and seed.
 
     Args:
         found: what `flowtheory.sweep.results` gives.
-        dimension: of the inputs.
+        data: on which the networks were trained.
 
     Raises:
-        DataError: fewer than three widths or two points of an axis, or an axis that is missing.
+        DataError: fewer than three widths or two points of an axis, an axis that is missing, or no
+            point that was reached at every width.
     """
-    for axis, least in (("gamma", 2), ("gamma_prime", 1), ("width", 3), ("seed", 1)):
-        size = found.sizes.get(axis, 0)
-        if size < least:
-            raise DataError(
-                f"the axis {axis} has {size} values",
-                expected=f"at least {least}",
-                fix="a slope needs three widths, a zero crossing two values of gamma",
-            )
-    table = found.transpose("width", "gamma_prime", "gamma", "seed")
+    table = ordered(found, "gamma_prime")
     gamma, other = table["gamma"].values, table["gamma_prime"].values
     widths = table["width"].values.astype(float)
-    logs = np.log(np.stack([table["rd_w"].values, table["rd_a"].values]))
-    rd = np.exp(logs.mean(axis=-1))
+    logs = np.log(np.stack([table[name].values for name in _MEASURES]))
+    rd, means = np.exp(logs[:2].mean(axis=-1)), logs[2:].mean(axis=-1)
     slopes = width_slopes(rd, widths)
+    require_known(slopes.hidden)
     local = np.diff(np.log(rd[0]), axis=0) / np.diff(np.log(widths))[:, None, None]
-    bars = np.stack([table["rd_w_error"].values / table["rd_w"].values])
+    bars = table["rd_w_error"].values / table["rd_w"].values
     integration = float(np.nanmax(bars)) if np.isfinite(bars).any() else np.nan
     activation = str(found.attrs.get("activation", "relu"))
     return Diagram(
@@ -121,22 +127,14 @@ def diagram(found: xr.Dataset, dimension: int) -> Diagram:
         rd=rd,
         slopes=slopes,
         local=local,
-        error=_interval(logs[0], widths),
+        displacement=log_slopes(means[0], widths),
+        carriers=np.exp(means[1]),
+        error=slope_errors(logs[0], widths),
         integration=integration,
         asymptotic=asymptotic_slopes(gamma, other, activation),
-        fitted=fit_zeta(slopes.hidden, gamma, other, widths, dimension),
+        prediction=predict(slopes.hidden, gamma, other, widths, data, found.attrs),
         about=dict(found.attrs),
     )
-
-
-def _interval(logs: Float[np.ndarray, "widths gamma_prime gamma seed"], widths: Any) -> Grid:
-    """Half the 95 % interval of the mean slope: one slope a seed, Student's t."""
-    x = np.log(widths) - np.log(widths).mean()
-    slopes = np.tensordot(logs, x / (x @ x), axes=([0], [0]))
-    seeds = slopes.shape[-1]
-    if seeds < 2:
-        return np.full(slopes.shape[:-1], np.nan)
-    return stats.t.ppf(0.975, seeds - 1) * stats.sem(slopes, axis=-1)
 
 
 def zero_crossings(

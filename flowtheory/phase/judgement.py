@@ -3,10 +3,11 @@ r"""What a measured diagram says about the boundary and the slopes of the theory
 At finite widths slopes are those of infinite width up to terms of order $1/\ln m$; what is judged
 is therefore stated with tolerances, and against alternatives that they must tell apart:
 
-- the boundary, $\gamma = 1$ for $\gamma' \le 0$ and $\gamma' = \gamma - 1$ above, against
-  $\gamma = 1$ throughout (a boundary that ignores $\gamma'$);
-- the slopes, by the solvable diagram with its one constant, against the published upper bounds on
-  RD taken as equalities (Luo et al. 2021, Theorem 6).
+- the boundary, for multiplicity 1: $\gamma = 1$ for $\gamma' \le 0$ and $\gamma' = \gamma - 1$
+  above, against $\gamma = 1$ throughout (a boundary that ignores $\gamma'$);
+- the slopes, by the prediction at the same widths (`prediction`): for multiplicity 1 against the
+  published upper bounds on RD taken as equalities (Luo et al. 2021, Theorem 6), for leaders against
+  exponents of a fit that all neurons share.
 """
 
 from __future__ import annotations
@@ -17,12 +18,11 @@ import numpy as np
 
 from flowtheory.judge.verdict import Verdict
 from flowtheory.phase.diagram import Diagram
+from flowtheory.phase.slopes import rms
+from flowtheory.symbolic.activation import find_activation
 
 BOUNDARY = 0.02
 """Tolerance of zero crossings for gamma' >= 0; below, finite widths shift them by up to 0.08."""
-SLOPES = 0.04
-"""Tolerance of the rms of slopes, with one constant fitted."""
-
 ONE_SEED = 0.1
 """What the noise of a single start may do to a zero crossing, at widths from 256 on."""
 
@@ -50,30 +50,29 @@ class Judged(NamedTuple):
 
 
 def judged(diagram: Diagram) -> tuple[Judged, ...]:
-    """The verdicts on the boundary and on the slopes."""
-    return boundary(diagram), slopes(diagram)
+    """The verdicts on the boundary, of multiplicity 1, and on the slopes."""
+    single = find_activation(diagram.activation).local.multiplicity == 1
+    return (boundary(diagram), slopes(diagram)) if single else (slopes(diagram),)
 
 
 def boundary(diagram: Diagram) -> Judged:
     r"""Zero crossings of $S_w$ in the rows with $\gamma' \ge 0$ that have one."""
     rows = (diagram.gamma_prime >= 0) & np.isfinite(diagram.zeros())
     zeros = diagram.zeros()[rows]
-    left, other = _rms(zeros - diagram.boundary()[rows]), _rms(zeros - 1.0)
+    left, other = rms(zeros - diagram.boundary()[rows]), rms(zeros - 1.0)
     name, alternative = "the boundary is at max(1, 1 + gamma')", "a boundary at gamma = 1"
     noise = _noise(diagram)[rows] if diagram.seeds > 1 else np.full(len(zeros), ONE_SEED)
-    verdict = _verdict(left, other, BOUNDARY, _rms(noise))
+    verdict = verdict_of(left, other, BOUNDARY, rms(noise))
     return Judged(name, verdict, left, BOUNDARY, alternative, other, f"{len(zeros)} zero crossings")
 
 
 def slopes(diagram: Diagram) -> Judged:
-    r"""$S_w$ at all points that were reached."""
-    measured = diagram.slopes.hidden
-    left, other = diagram.fitted.rms, _rms(measured - _bounds(diagram))
-    name = "S_w is that of the solvable diagram at the same widths, one constant fitted"
-    alternative = "the published upper bounds as equalities"
-    points = f"{int(np.isfinite(measured).sum())} points"
-    verdict = _verdict(left, other, SLOPES)
-    return Judged(name, verdict, left, SLOPES, alternative, other, points)
+    r"""$S_w$ at all points that were reached, and of which something is predicted."""
+    measured, theory = diagram.slopes.hidden, diagram.prediction
+    left, other = theory.left(measured), theory.left_of_other(measured)
+    points = f"{int((np.isfinite(measured) & theory.where).sum())} points"
+    verdict = verdict_of(left, other, theory.tolerance)
+    return Judged(theory.claim, verdict, left, theory.tolerance, theory.alternative, other, points)
 
 
 def _noise(diagram: Diagram) -> np.ndarray:
@@ -87,15 +86,7 @@ def _noise(diagram: Diagram) -> np.ndarray:
     return found
 
 
-def _bounds(diagram: Diagram) -> np.ndarray:
-    r"""Slopes of $\log m/(m\kappa)$, and of $\kappa' \log m/(m\kappa)$ in the w-lazy region."""
-    gamma, other = diagram.gamma[None, :], diagram.gamma_prime[:, None]
-    lazy = np.where(gamma < 1, gamma - 1, gamma - 1 - other)
-    inside = (gamma < 1) | (other > gamma - 1)
-    return np.where(inside, lazy, diagram.asymptotic.hidden)
-
-
-def _verdict(left: float, other: float, tolerance: float, noise: float = 0.0) -> Verdict:
+def verdict_of(left: float, other: float, tolerance: float, noise: float = 0.0) -> Verdict:
     """Of two theories: the one within the tolerance, if the other is not; noise excuses no theory.
 
     One that is off by less than twice the tolerance and the noise is not refuted either.
@@ -105,7 +96,3 @@ def _verdict(left: float, other: float, tolerance: float, noise: float = 0.0) ->
     if left <= tolerance:
         return Verdict.AGREES if other > tolerance else Verdict.INCONCLUSIVE
     return Verdict.DISAGREES if left > 2 * tolerance + noise else Verdict.INCONCLUSIVE
-
-
-def _rms(values: np.ndarray) -> float:
-    return float(np.sqrt(np.nanmean(values**2))) if np.isfinite(values).any() else float("nan")

@@ -3,13 +3,34 @@ r"""Where an initialization lies in the diagram: in the limit, or at its own wid
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import NamedTuple
+
+from sympy import Float, log
 
 from flowtheory.errors import ParameterError
 from flowtheory.phase.asymptotic import regime_of
+from flowtheory.plot.regimes import Family
 from flowtheory.symbolic.activation import find_activation
+from flowtheory.symbolic.expression import Expr
 from flowtheory.symbolic.phase import GAMMA, GAMMA_PRIME, Regime
-from flowtheory.symbolic.scalings import EXPONENT, INITIALIZATIONS, find_initialization
+from flowtheory.symbolic.scalings import (
+    EXPONENT,
+    INITIALIZATIONS,
+    Initialization,
+    find_initialization,
+)
+
+_DIGITS = 30
+_WRITTEN = {
+    "ntk": "NTK",
+    "he": "He",
+    "lecun": "LeCun",
+    "xavier": "Xavier",
+    "pytorch": "PyTorch",
+    "e-ma-wu": "E-Ma-Wu",
+    "equal": "equal deviations",
+}
 
 
 class Place(NamedTuple):
@@ -64,26 +85,50 @@ def place_of(
                 fix="a standard deviation, no variance",
             )
     p = find_activation(activation).local.multiplicity
-    log_kappa = math.log(std_a) + p * math.log(std_w) - math.log(alpha)
-    log_ratio, size = math.log(std_a) - math.log(std_w), math.log(width)
+    scales = (Float(alpha, _DIGITS), Float(std_a, _DIGITS), Float(std_w, _DIGITS))
+    start = Initialization("given", *scales, p)
+    # Logarithms of SymPy numbers: kappa may lie below the range of float64.
+    exponents = (-log(scale) / log(width) for scale in (start.kappa, start.kappa_prime))
     # Rounded as a study's axes are: 1 is 1, and on the boundary.
-    gamma, other = (float(f"{-value / size:.12g}") + 0.0 for value in (log_kappa, log_ratio))
+    gamma, other = (float(f"{float(value):.12g}") + 0.0 for value in exponents)
     regime = regime_of(gamma, other, activation)
     values = {GAMMA: gamma, GAMMA_PRIME: other}
     hidden, output = (float(f.expression.xreplace(values)) for f in (regime.hidden, regime.output))
-    capability = math.exp(log_kappa + size)
-    return Place(
-        math.exp(log_kappa), math.exp(log_ratio), gamma, other, regime, hidden, output, capability
-    )
+    kappa, ratio = float(start.kappa), float(start.kappa_prime)
+    return Place(kappa, ratio, gamma, other, regime, hidden, output, width * kappa)
 
 
 def limits(activation: str = "relu") -> dict[str, tuple[float, float]]:
     r"""$(\gamma, \gamma')$ of the named initializations without a free exponent, in the limit."""
+    return {
+        name: (float(gamma), float(other))
+        for name, (gamma, other) in _exponents(activation).items()
+        if not (gamma.has(EXPONENT) or other.has(EXPONENT))
+    }
+
+
+def named_places(activation: str = "relu") -> dict[str, tuple[float, float]]:
+    """The points of `limits`, those of one point under a common name, as pictures write them."""
+    places: dict[tuple[float, float], list[str]] = {}
+    for name, point in limits(activation).items():
+        places.setdefault(point, []).append(_WRITTEN.get(name, name))
+    return {", ".join(names): point for point, names in places.items()}
+
+
+def families(activation: str = "relu") -> tuple[Family, ...]:
+    r"""The named initializations with a free exponent $b$: rays $(\gamma, \gamma') \propto b$."""
+    return tuple(
+        Family(
+            _WRITTEN.get(name, name), (float(gamma.coeff(EXPONENT)), float(other.coeff(EXPONENT)))
+        )
+        for name, (gamma, other) in _exponents(activation).items()
+        if gamma.has(EXPONENT) or other.has(EXPONENT)
+    )
+
+
+@cache
+def _exponents(activation: str) -> dict[str, tuple[Expr, Expr]]:
+    r"""$(\gamma, \gamma')$ of all named initializations, as they depend on a free exponent."""
     p = find_activation(activation).local.multiplicity
-    found = {}
-    for name in INITIALIZATIONS:
-        initialization = find_initialization(name, p)
-        gamma, other = initialization.gamma, initialization.gamma_prime
-        if not (gamma.has(EXPONENT) or other.has(EXPONENT)):
-            found[name] = (float(gamma), float(other))
-    return found
+    named = {name: find_initialization(name, p) for name in INITIALIZATIONS}
+    return {name: (one.gamma, one.gamma_prime) for name, one in named.items()}

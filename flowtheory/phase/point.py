@@ -25,6 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from flowtheory.errors import ParameterError
 from flowtheory.flow.field import Samples, TwoLayer
 from flowtheory.symbolic.activation import find_activation
 
@@ -65,8 +66,17 @@ class Point:
             rng: of the weights.
             paired: whether neurons come in pairs $(a, w)$, $(-a, w)$, so that the output is 0
                 (antisymmetric initialization); the width must be even.
+
+        Raises:
+            ParameterError: pairs, and an odd width.
         """
         m = int(self.width)
+        if paired and m % 2:
+            raise ParameterError(
+                f"{m} neurons do not come in pairs",
+                expected="an even width, for an antisymmetric initialization",
+                fix=f"width={m + 1}, or paired=False",
+            )
         drawn = m // 2 if paired else m
         w, a = rng.standard_normal((drawn, dimension)), rng.standard_normal(drawn)
         if paired:

@@ -14,18 +14,25 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 
 from flowtheory.flow.fall import Fallen, fall
 from flowtheory.flow.field import TwoLayer
 from flowtheory.flow.steps import ERROR_FACTOR
+from flowtheory.lower.gradient_flow import two_layer_model
 from flowtheory.measure.amplitude import amplitudes, participation_ratio
 from flowtheory.measure.displacement import maximal_displacement, relative_distance
 from flowtheory.measure.projection import linear_directions, projection
+from flowtheory.measure.similarity import clusters
 from flowtheory.outcome import Outcome
-from flowtheory.phase.data import DATA_SETS, Samples, samples
-from flowtheory.phase.functions import model_of
+from flowtheory.phase.data import Samples, samples
 from flowtheory.phase.point import Point
 from flowtheory.sweep.probe import Cell, Found, Measure, Parameter, Probe
+
+CARRIED = 0.99
+"""The part of the squared norm whose neurons are grouped."""
+LARGEST = 256
+"""Most neurons that are grouped in one cell."""
 
 
 def run_cell(cell: Cell, c: float) -> tuple[TwoLayer, Fallen, Samples, float]:
@@ -40,7 +47,9 @@ def run_cell(cell: Cell, c: float) -> tuple[TwoLayer, Fallen, Samples, float]:
     start = point.start(data.x.shape[1], rng, bool(cell["paired"]))
     seen = point.samples(data.x, data.y)
     whole = 0.5 * float(seen.weight) * float(np.sum(seen.y**2))
-    end = fall(model_of(point.activation), seen, start, float(cell["loss"]) * whole, c=c)
+    end = fall(
+        two_layer_model(point.activation, "half_mse"), seen, start, float(cell["loss"]) * whole, c=c
+    )
     return start, end, data, whole
 
 
@@ -70,12 +79,14 @@ def _found(cell: Cell) -> Found:
         {
             "rd_w": moved.w,
             "rd_a": moved.a,
+            "rd_w_operator": relative_distance(W, W0).operator.value,
             "rd_w_error": ERROR_FACTOR * abs(moved.w - finer.w),
             "rd_a_error": ERROR_FACTOR * abs(moved.a - finer.a),
             "sup_w": max(end.farthest[0] / size_w, moved.w),
             "sup_a": max(end.farthest[1] / size_a, moved.a),
             "displacement": maximal_displacement(W, W0).value,
             "carriers": participation_ratio(amplitudes(W)).value,
+            "orientations": orientations(W),
             "ratio_z": math.sqrt(projection(W, directions.z).ratio.value),
             "ratio_ls": math.sqrt(projection(W, directions.least_squares).ratio.value),
             "loss_end": end.loss / whole,
@@ -83,6 +94,18 @@ def _found(cell: Cell) -> Found:
             "steps": float(end.steps),
         },
     )
+
+
+def orientations(weights: Float[np.ndarray, "m D"]) -> float:
+    """Signed groups (cos > 0.95) of the neurons that carry 99 % of the squared norm.
+
+    Of many carriers the `LARGEST` are looked at: pairs are compared.
+    """
+    sizes = amplitudes(weights)
+    order = np.argsort(-sizes, kind="stable")
+    carried = np.cumsum((sizes[order] / sizes[order[0]]) ** 2)
+    enough = int(np.searchsorted(carried, CARRIED * carried[-1])) + 1
+    return clusters(weights[order[: min(enough, LARGEST)]]).number.value
 
 
 class _Distances(NamedTuple):
@@ -100,7 +123,7 @@ def _distances(now: TwoLayer, start: TwoLayer) -> _Distances:
 
 PROBE = Probe(
     name="two-layer",
-    version=1,
+    version=2,
     says="how far the weights of a two-layer network go",
     parameters=(
         Parameter("gamma", float, "-log kappa / log m", least=-2.0, most=8.0),
@@ -108,7 +131,7 @@ PROBE = Probe(
         Parameter("width", int, "hidden neurons m", least=2, most=10**8),
         Parameter("seed", int, "of the start", 0, least=0),
         Parameter("activation", str, "activation, by name", "relu"),
-        Parameter("data", str, "data set", "three-points", choices=tuple(DATA_SETS)),
+        Parameter("data", str, "data set", "three-points", check=samples),
         Parameter("loss", float, "end of the run, relative to zero output", 1e-3, 1e-12, 1.0),
         Parameter("paired", bool, "antisymmetric initialization", True),
         Parameter("eps", float, "standard deviation of w (smooth activations)", 1.0, 1e-100, 1e3),
@@ -118,12 +141,14 @@ PROBE = Probe(
     measures=(
         Measure("rd_w", "RD of the input weights at the end"),
         Measure("rd_a", "RD of the output weights at the end"),
+        Measure("rd_w_operator", "RD of the input weights at the end, in the operator norm"),
         Measure("rd_w_error", "estimated error of rd_w, of widths that are checked"),
         Measure("rd_a_error", "estimated error of rd_a, of widths that are checked"),
         Measure("sup_w", "largest RD of the input weights over time"),
         Measure("sup_a", "largest RD of the output weights over time"),
         Measure("displacement", "largest displacement of a neuron, over the rms of the start"),
         Measure("carriers", "N_eff: neurons that carry the norm of the input weights", "neurons"),
+        Measure("orientations", "signed groups of the neurons that carry 99 % of it", "groups"),
         Measure("ratio_z", "part of the input weights along z"),
         Measure("ratio_ls", "part of the input weights along the least-squares vector"),
         Measure("loss_end", "loss at the end, relative to zero output"),

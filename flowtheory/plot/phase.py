@@ -3,7 +3,7 @@ r"""Phase diagrams: slopes over $(\gamma, \gamma')$, and RD over the width."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -15,6 +15,24 @@ if TYPE_CHECKING:
 
 Grid = Float[np.ndarray, "gamma_prime gamma"]
 Values = Float[np.ndarray, " k"]
+
+
+class Lines(NamedTuple):
+    """Fields over a fine grid whose zero sets are drawn.
+
+    Attributes:
+        gamma: its columns.
+        gamma_prime: its rows.
+        slope: 0 on the boundary.
+        edges: one a line, NaN away from it.
+    """
+
+    gamma: Values
+    gamma_prime: Values
+    slope: Grid
+    edges: tuple[Grid, ...]
+
+
 COLOURS = "RdBu"  # diverging, safe for the colour-blind; red below 0, blue above
 
 
@@ -26,13 +44,13 @@ def phase_figure(
     *,
     zeros: Values,
     points: Mapping[str, tuple[float, float]],
+    lines: Lines,
     span: float | None = None,
 ) -> Figure:
     r"""Maps of slopes $S_w$, side by side, in one diverging scale with 0 in its middle.
 
-    Dashed: the boundary between lazy and condensed, $\gamma = 1$ and $\gamma' = \gamma - 1$.
-    Dotted: the further kinks of the table of slopes. Stars, on the first panel: measured zero
-    crossings. A point where nothing was reached is grey.
+    Dashed: where the theory's $S_w$ is 0. Dotted: the edges of its regimes. Stars, on the first
+    panel: measured zero crossings. A point where nothing was reached is grey.
 
     Args:
         gamma: the columns.
@@ -40,6 +58,7 @@ def phase_figure(
         panels_of: title -> slopes.
         zeros: $\gamma$ of the zero crossing in each row, NaN for none.
         points: named initializations, $(\gamma, \gamma')$; those outside the map are left out.
+        lines: where the theory changes.
         span: largest slope of the scale; by default the largest of all panels.
     """
     import matplotlib as mpl
@@ -51,13 +70,13 @@ def phase_figure(
     norm = TwoSlopeNorm(0.0, -largest, largest)
     colours = mpl.colormaps[COLOURS].with_extremes(bad=FAINT)
     figure, (row,) = panels(2.35, 1, len(panels_of), sharex=True, sharey=True, width=7.2)
-    extent = (*_edges(gamma), *_edges(gamma_prime))
+    extent = (*span_of(gamma), *span_of(gamma_prime))
     image: Any = None
     for k, (axes, (title, grid)) in enumerate(zip(row, panels_of.items(), strict=True)):
         image = axes.imshow(
             grid, origin="lower", extent=extent, aspect="auto", norm=norm, cmap=colours
         )
-        _boundaries(axes, extent)
+        _lines(axes, lines)
         _named(axes, extent, points, labels=k == len(panels_of) - 1)
         if k == 0:
             look: dict[str, Any] = {"marker": "*", "markersize": 7, "linestyle": "none"}
@@ -99,20 +118,19 @@ def widths_figure(
     return figure
 
 
-def _edges(values: Values) -> tuple[float, float]:
+def span_of(values: Values) -> tuple[float, float]:
+    """From the edge of the first cell to that of the last."""
     half = (values[-1] - values[0]) / (len(values) - 1) / 2 if len(values) > 1 else 0.05
     return float(values[0] - half), float(values[-1] + half)
 
 
-def _boundaries(axes: Any, extent: tuple[float, float, float, float]) -> None:
-    left, right, low, high = extent
-    main: dict[str, Any] = {"color": INK, "linestyle": "--", "linewidth": 0.9}
-    side: dict[str, Any] = {"color": INK, "linestyle": ":", "linewidth": 0.7}
-    axes.plot([1, 1], [low, min(0.0, high)], **main)
-    far = max(right, 1.0)
-    axes.plot([1, far], [0, far - 1], **main)
-    axes.plot([1, far], [0, 1 - far], **side)  # below it the output weights stay
-    axes.plot([left, 1], [0, 0], **side)  # above it the kernel of the output weights is larger
+def _lines(axes: Any, lines: Lines) -> None:
+    """Zero sets: the boundary dashed, other edges of regimes dotted."""
+    edges: dict[str, Any] = {"linestyles": ":", "linewidths": 0.7}
+    main: dict[str, Any] = {"linestyles": "--", "linewidths": 0.9}
+    for field, look in (*((edge, edges) for edge in lines.edges), (lines.slope, main)):
+        if np.nanmin(field) < 0 < np.nanmax(field):
+            axes.contour(lines.gamma, lines.gamma_prime, field, [0.0], colors=INK, **look)
 
 
 def _named(

@@ -115,6 +115,14 @@ def family_style(families: list[str]) -> dict[str, tuple[str, str]]:
     }
 
 
+def shades(count: int) -> list[float]:
+    """Opacities of `count` ordered curves of one colour, the last one opaque.
+
+    An opacity and no lighter colour: the last one stands out on a dark page too.
+    """
+    return [1.0 - 0.75 * (count - 1 - k) / max(count - 1, 1) for k in range(count)]
+
+
 def styled(draw: Callable[P, R]) -> Callable[P, R]:
     """Run a drawing function in our style; the user's rcParams are as before afterwards."""
 

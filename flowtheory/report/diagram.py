@@ -4,37 +4,44 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from flowtheory.phase.asymptotic import regime_of
 from flowtheory.phase.diagram import Diagram
 from flowtheory.phase.judgement import Judged, judged
-from flowtheory.phase.named import limits
-from flowtheory.plot.phase import COLOURS, phase_figure, widths_figure
+from flowtheory.phase.trained import Trained
+from flowtheory.plot.phase import COLOURS
 from flowtheory.report.evidence import plain, to_json
 from flowtheory.report.page import environment
+from flowtheory.report.pictures import Picture, pictures
 from flowtheory.report.place import Place
 from flowtheory.report.svg import inline_svg, write_figure
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 SCHEMA = "flowtheory/phase-diagram/1"
 PAGE, NUMBERS = "index.html", "diagram.json"
 DIAGRAM = Place("report", NUMBERS, SCHEMA, "--report", "flowtheory phase-diagram --help")
-_SIDE, _LABELS, _CUTS = 22, 9, 5
+_SIDE, _LABELS = 22, 9
+_FIXED = ("activation", "data", "loss", "eps")
 
 
-def write_diagram(diagram: Diagram, directory: str | Path, *, command: str) -> Path:
+def write_diagram(
+    diagram: Diagram,
+    directory: str | Path,
+    *,
+    command: str,
+    trained: Sequence[Sequence[Trained]] = (),
+) -> Path:
     """Write `index.html`, `diagram.json`, and the figures as PNG and SVG; all of it or nothing.
 
     Args:
         diagram: what was measured.
         directory: made if missing; a former report in it is replaced.
         command: what reproduces it.
+        trained: networks of the same widths at some points, for feature maps; one group a point.
 
     Returns:
         The page.
@@ -43,36 +50,56 @@ def write_diagram(diagram: Diagram, directory: str | Path, *, command: str) -> P
         OutputError: the place cannot be written, or holds something else.
     """
     target, answers = DIAGRAM.check(directory), judged(diagram)
-    figures = {"diagram": diagram_figure(diagram), "widths": cut_figure(diagram)}
-    files = [f"{name}.{suffix}" for name in figures for suffix in ("png", "svg")]
+    shown, notes = pictures(diagram, trained)
+    files = [f"{name}.{suffix}" for name in shown for suffix in ("png", "svg")]
     document = to_dict(diagram, answers) | {"command": command, "files": [PAGE, NUMBERS, *files]}
-    cells = _cells(diagram)
-    page = (
-        environment()
-        .get_template("diagram.html.j2")
-        .render(
-            d=document,
-            judged=document["judged"],
-            cells=cells,
-            numbers=json.dumps(cells).replace("</", "<\\/"),
-            figure=inline_svg(figures["diagram"], "diagram", "Measured and predicted slopes"),
-            lines=inline_svg(figures["widths"], "widths", "RD over the width"),
-            side=_SIDE,
-            step=math.ceil(max(len(diagram.gamma), len(diagram.gamma_prime)) / _LABELS),
-            command=command,
-            files=files,
-        )
-    )
+    page = _page(document, _cells(diagram), shown, notes)
     with DIAGRAM.replacing(target) as place:
         (place / NUMBERS).write_text(to_json(document), encoding="utf-8")
         (place / PAGE).write_text(page, encoding="utf-8")
         for file in files:
-            write_figure(figures[file.partition(".")[0]], place / file)
+            write_figure(shown[file.partition(".")[0]].figure, place / file)
     return target / PAGE
+
+
+def _page(
+    document: dict[str, Any],
+    cells: list[dict[str, Any]],
+    shown: Mapping[str, Picture],
+    notes: list[str],
+) -> str:
+    from markupsafe import Markup
+
+    drawn = [
+        {
+            "name": name,
+            "title": picture.title,
+            "svg": Markup(inline_svg(picture.figure, name, picture.title)),
+            "caption": picture.caption,
+            "folded": picture.folded,
+            "files": [f"{name}.{suffix}" for suffix in ("png", "svg")],
+        }
+        for name, picture in shown.items()
+    ]
+    axes = max(len(document["gamma"]), len(document["gamma_prime"]))
+    return (
+        environment()
+        .get_template("diagram.html.j2")
+        .render(
+            d=document,
+            cells=cells,
+            numbers=json.dumps(cells).replace("</", "<\\/"),
+            pictures=drawn,
+            notes=notes,
+            side=_SIDE,
+            step=math.ceil(axes / _LABELS),
+        )
+    )
 
 
 def to_dict(diagram: Diagram, answers: tuple[Judged, ...]) -> dict[str, Any]:
     """The diagram as plain data."""
+    theory = diagram.prediction
     return {
         "schema": SCHEMA,
         "about": {name: plain(value) for name, value in diagram.about.items()},
@@ -86,53 +113,25 @@ def to_dict(diagram: Diagram, answers: tuple[Judged, ...]) -> dict[str, Any]:
         "rd": plain(diagram.rd),
         "integration": plain(diagram.integration),
         "asymptotic": plain(diagram.asymptotic.hidden),
-        "fitted": plain(diagram.fitted.slopes.hidden),
-        "zeta": diagram.fitted.zeta,
+        "displacement": plain(diagram.displacement),
+        "carriers": plain(diagram.carriers),
+        "prediction": {
+            "name": theory.name,
+            "slopes": plain(theory.slopes.hidden),
+            "zeta": plain(theory.zeta),
+            "rms": plain(theory.left(diagram.slopes.hidden)),
+        },
         "rms": plain(diagram.rms),
-        "fitted_rms": plain(diagram.fitted.rms),
         "zeros": plain(diagram.zeros()),
         "boundary": plain(diagram.boundary()),
-        "judged": [_answer(one) for one in answers],
+        "judged": [answer(one) for one in answers],
     }
 
 
-def _answer(one: Judged) -> dict[str, Any]:
+def answer(one: Judged) -> dict[str, Any]:
+    """One verdict as plain data."""
     numbers = {"left": plain(one.left), "other": plain(one.other)}
     return one._asdict() | numbers | {"verdict": one.verdict.value}
-
-
-def diagram_figure(diagram: Diagram) -> Figure:
-    """Three maps: measured, predicted at the same widths, and measured less asymptotic."""
-    maps = {
-        r"measured $S_w$": diagram.slopes.hidden,
-        rf"predicted, $\zeta = {diagram.fitted.zeta:.2g}$": diagram.fitted.slopes.hidden,
-        "measured less asymptotic": diagram.left,
-    }
-    places: dict[tuple[float, float], list[str]] = {}
-    for name, point in limits(str(diagram.about.get("activation", "relu"))).items():
-        places.setdefault(point, []).append(_short(name))
-    points = {", ".join(names): point for point, names in places.items()}
-    return phase_figure(
-        diagram.gamma, diagram.gamma_prime, maps, zeros=diagram.zeros(), points=points
-    )
-
-
-def cut_figure(diagram: Diagram) -> Figure:
-    r"""RD over the width at points of the row nearest to $\gamma' = 0$."""
-    row = int(np.argmin(np.abs(diagram.gamma_prime)))
-    columns = np.unique(np.linspace(0, len(diagram.gamma) - 1, _CUTS).round().astype(int))
-    columns = [k for k in columns if np.isfinite(diagram.slopes.hidden[row, k])]
-    other = diagram.gamma_prime[row]
-    curves = [
-        (
-            f"({diagram.gamma[k]:.3g}, {other:.3g})",
-            diagram.rd[0, :, row, k],
-            float(diagram.slopes.hidden[row, k]),
-        )
-        for k in columns
-    ]
-    predicted = [float(diagram.asymptotic.hidden[row, k]) for k in columns]
-    return widths_figure(diagram.widths, curves, predicted)
 
 
 def _cells(diagram: Diagram) -> list[dict[str, Any]]:
@@ -140,7 +139,7 @@ def _cells(diagram: Diagram) -> list[dict[str, Any]]:
     import matplotlib as mpl
     from matplotlib.colors import to_hex
 
-    slopes, activation = diagram.slopes.hidden, str(diagram.about.get("activation", "relu"))
+    slopes, activation = diagram.slopes.hidden, diagram.activation
     largest = float(np.nanmax(np.abs(slopes)))
     colours, kinds = mpl.colormaps[COLOURS], diagram.kinds
     found = []
@@ -153,14 +152,17 @@ def _cells(diagram: Diagram) -> list[dict[str, Any]]:
                 {
                     "row": row,
                     "column": j,
+                    "index": [i, j],  # as in the arrays of diagram.json
                     "colour": colour,
                     "gamma": f"{gamma:.4g}",
                     "gamma_prime": f"{other:.4g}",
-                    "slope": f"{slope:.3f}" if reached else "not reached",
+                    "slope": f"{slope:z.3f}" if reached else "not reached",
                     "error": _text(diagram.error[i, j]),
                     "output": _text(diagram.slopes.output[i, j]),
                     "asymptotic": _text(diagram.asymptotic.hidden[i, j]),
-                    "fitted": _text(diagram.fitted.slopes.hidden[i, j]),
+                    "predicted": _text(diagram.prediction.slopes.hidden[i, j]),
+                    "displacement": _text(diagram.displacement[i, j]),
+                    "carriers": [f"{n:.3g}" for n in diagram.carriers[:, i, j]],
                     "kind": str(kinds[i, j]),
                     "regime": regime_of(float(gamma), other, activation).name,
                     "widths": [int(m) for m in diagram.widths],
@@ -173,15 +175,11 @@ def _cells(diagram: Diagram) -> list[dict[str, Any]]:
 
 
 def _call(diagram: Diagram, gamma: float, other: float) -> str:
-    """How one run of a cell is made again."""
-    width = int(diagram.widths[-1])
-    return f"two_layer_study([{gamma:.6g}], [{other:.6g}], [{width}])"
+    """How the widest run of a cell is made again."""
+    axes = f"[{gamma:.12g}], [{other:.12g}], [{int(diagram.widths[-1])}]"
+    fixed = "".join(f", {name}={diagram.about[name]!r}" for name in _FIXED if name in diagram.about)
+    return f"two_layer_study({axes}{fixed})"
 
 
 def _text(value: float) -> str:
-    return f"{value:.3f}" if np.isfinite(value) else ""
-
-
-def _short(name: str) -> str:
-    known = {"ntk": "NTK", "he": "He", "lecun": "LeCun", "xavier": "Xavier", "pytorch": "PyTorch"}
-    return known.get(name, name)
+    return f"{value:z.3f}" if np.isfinite(value) else ""

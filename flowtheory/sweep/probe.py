@@ -29,6 +29,7 @@ class Parameter:
         most: largest.
         choices: the admitted values, for texts.
         unit: of a number.
+        check: called with a value; it raises where that is none.
     """
 
     name: str
@@ -39,12 +40,14 @@ class Parameter:
     most: float = math.inf
     choices: tuple[str, ...] = ()
     unit: str = "1"
+    check: Callable[[Any], object] | None = None
 
     def convert(self, value: Any) -> Value:
         """The value as a cell holds it.
 
         Raises:
             ParameterError: Of another kind, not finite, or out of the domain.
+            FlowtheoryError: What `check` says.
         """
         kinds = (int, float) if self.kind is float else self.kind
         right = isinstance(value, kinds) and (self.kind is bool or not isinstance(value, bool))
@@ -55,6 +58,8 @@ class Parameter:
             )
         if self.choices and value not in self.choices:
             raise unknown_name(self.name, str(value), self.choices)
+        if self.check is not None:
+            self.check(value)
         # An axis computed in another way is the same axis: 0.1 + 0.2 is 0.3.
         return float(f"{value:.12g}") if self.kind is float else self.kind(value)
 

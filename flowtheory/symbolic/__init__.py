@@ -15,7 +15,11 @@ To read in this order:
 - aligned layers: `carlson` (the integrals), `blowup` (times and fates), `brackets`;
 - laws as objects: `asymptotic` (a formula with its domain and remainder), `plateau`, `horizon`,
   `neuron_scales`, `phase`;
-- where neurons go: `directions` (critical points on the sphere), `scalings` (initializations).
+- the phase diagram with its constants: `lazy` and `gaussian` (kernels), `drift` (finite widths),
+  `thresholds` (one a degree), `depth_regimes` and `depth_exponents` (more layers),
+  `theorems` (as published);
+- where neurons go: `directions` (critical points on the sphere), `scalings` (initializations),
+  `conventions` (how papers write them).
 """
 
 from flowtheory.symbolic.activation import ACTIVATIONS as ACTIVATIONS
@@ -65,6 +69,13 @@ from flowtheory.symbolic.conserve.find import Scope as Scope
 from flowtheory.symbolic.conserve.find import closed_laws as closed_laws
 from flowtheory.symbolic.conserve.question import Question as Question
 from flowtheory.symbolic.conserve.question import conservation as conservation
+from flowtheory.symbolic.conventions import CONVENTIONS as CONVENTIONS
+from flowtheory.symbolic.conventions import Convention as Convention
+from flowtheory.symbolic.conventions import convert as convert
+from flowtheory.symbolic.depth_exponents import DepthExponents as DepthExponents
+from flowtheory.symbolic.depth_exponents import depth_exponents as depth_exponents
+from flowtheory.symbolic.depth_regimes import DepthRegime as DepthRegime
+from flowtheory.symbolic.depth_regimes import depth_regimes as depth_regimes
 from flowtheory.symbolic.derivation import Derivation as Derivation
 from flowtheory.symbolic.derivation import Line as Line
 from flowtheory.symbolic.directions.find import critical_directions as critical_directions
@@ -77,10 +88,16 @@ from flowtheory.symbolic.directions.record import Directions as Directions
 from flowtheory.symbolic.directions.record import Guarantee as Guarantee
 from flowtheory.symbolic.directions.record import Orientation as Orientation
 from flowtheory.symbolic.directions.record import Stability as Stability
+from flowtheory.symbolic.drift import Contour as Contour
+from flowtheory.symbolic.drift import contour as contour
 from flowtheory.symbolic.effective import EffectiveFlow as EffectiveFlow
 from flowtheory.symbolic.effective import effective_flow as effective_flow
 from flowtheory.symbolic.field import VectorField as VectorField
+from flowtheory.symbolic.gaussian import GaussianKernels as GaussianKernels
+from flowtheory.symbolic.gaussian import gaussian_kernels as gaussian_kernels
 from flowtheory.symbolic.horizon import validity_horizon as validity_horizon
+from flowtheory.symbolic.lazy import LazyLimit as LazyLimit
+from flowtheory.symbolic.lazy import lazy_limit as lazy_limit
 from flowtheory.symbolic.linearize import Spectrum as Spectrum
 from flowtheory.symbolic.linearize import deep_linear_saddle as deep_linear_saddle
 from flowtheory.symbolic.local import LocalForm as LocalForm
@@ -125,3 +142,10 @@ from flowtheory.symbolic.scalings import Initialization as Initialization
 from flowtheory.symbolic.scalings import find_initialization as find_initialization
 from flowtheory.symbolic.solvable import SolvableDiagram as SolvableDiagram
 from flowtheory.symbolic.solvable import solvable_diagram as solvable_diagram
+from flowtheory.symbolic.theorems import Bound as Bound
+from flowtheory.symbolic.theorems import luo_lower as luo_lower
+from flowtheory.symbolic.theorems import luo_upper as luo_upper
+from flowtheory.symbolic.theorems import orientations as orientations
+from flowtheory.symbolic.theorems import sharper_lower as sharper_lower
+from flowtheory.symbolic.thresholds import Threshold as Threshold
+from flowtheory.symbolic.thresholds import degree_thresholds as degree_thresholds

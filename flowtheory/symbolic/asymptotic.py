@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sympy import And, S, Symbol, sympify
+from sympy import And, Piecewise, S, Symbol, sympify
 
 from flowtheory.errors import ParameterError
 from flowtheory.symbolic.expression import Expr
@@ -64,6 +64,11 @@ class Formula:
                 fix="add the missing values",
             )
         return condition == S.true
+
+    @property
+    def inside(self) -> Expr:
+        """1 in the domain and 0 outside, to be evaluated at many points."""
+        return Piecewise((S.One, And(*self.domain)), (S.Zero, True))
 
     @property
     def latex(self) -> str:

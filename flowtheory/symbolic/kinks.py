@@ -41,27 +41,37 @@ def switching_surfaces(expr: Expr) -> tuple[Surface, ...]:
     return tuple(Surface(arguments[key]) for key in sorted(arguments, key=lambda e: e.sort_key()))
 
 
-def freeze(expr: Expr, pattern: IndexedBase) -> Expr:
-    r"""`expr` with the activation pattern held fixed: $\sigma(z_{ji}) \to \sigma_{P_{ji}}(z_{ji})$.
+def freeze(expr: Expr, *patterns: IndexedBase) -> Expr:
+    r"""`expr` with activation patterns held fixed: $\sigma(z_{ji}) \to \sigma_{P_{ji}}(z_{ji})$.
 
-    `pattern` is the tensor $P$ of the values $1[z > 0]$, or of fractions of them; its axes are
-    matched to the free indices of $z$ by their sizes. `expr` must have one kinked layer.
+    A pattern is the tensor $P$ of the values $1[z > 0]$ of one layer, or of fractions of them; its
+    axes are matched to the free indices of $z$ by their sizes.
+
+    Args:
+        expr: An output or a loss.
+        patterns: One for every kinked layer; layers are told apart by their sizes.
+
+    Raises:
+        ParameterError: Fewer patterns than kinked layers, layers whose sizes have the same names,
+            or no pattern with the axes of a layer.
     """
-    if len(switching_surfaces(expr)) > 1:
+    surfaces = switching_surfaces(expr)
+    layers = {frozenset(free_axes(surface.argument).values()) for surface in surfaces}
+    if len(surfaces) > min(len(layers), len(patterns)):
         raise ParameterError(
             "the expression has several kinked layers",
-            expected="one layer of kinked activations, whose pattern is one tensor",
-            fix="freeze a two-layer network",
+            expected="one pattern for every layer of kinked activations, and layers of other sizes",
+            fix="freeze(expr, P1, P2) for two of them",
         )
 
     def visit(node: Expr) -> Expr:
         if isinstance(node, Ramp):
-            return _frozen(node, 1, pattern) * node.args[0]
+            return _frozen(node, 1, patterns) * visit(node.args[0])
         if isinstance(node, Step):
-            return _frozen(node, 1, pattern)
+            return _frozen(node, 1, patterns)
         if isinstance(node, Pow) and isinstance(node.base, Ramp) and node.exp.is_Integer:
             # Not the power of the frozen ramp: that would not be linear in a fraction P.
-            return _frozen(node.base, node.exp, pattern) * node.base.args[0] ** node.exp
+            return _frozen(node.base, node.exp, patterns) * visit(node.base.args[0]) ** node.exp
         return (
             node
             if isinstance(node, Indexed) or not node.args
@@ -71,22 +81,24 @@ def freeze(expr: Expr, pattern: IndexedBase) -> Expr:
     return visit(expr)
 
 
-def _frozen(node: Expr, power: Expr | int, pattern: IndexedBase) -> Expr:
+def _frozen(node: Expr, power: Expr | int, patterns: tuple[IndexedBase, ...]) -> Expr:
     """$a^p + (1 - a^p) P$ for a ramp or step of left slope $a$."""
     z, a, _ = node.args
-    return a**power + (1 - a**power) * _entry(pattern, z)
+    return a**power + (1 - a**power) * _entry(patterns, z)
 
 
 def _kinked(expr: Expr) -> set[Expr]:
     return expr.atoms(Ramp, Step)
 
 
-def _entry(pattern: IndexedBase, argument: Expr) -> Indexed:
+def _entry(patterns: tuple[IndexedBase, ...], argument: Expr) -> Indexed:
     by_size = {extent: i for i, extent in free_axes(argument).items()}
-    if pattern.shape is None or set(by_size) != set(pattern.shape):
-        raise ParameterError(
-            f"the pattern {pattern} has shape {pattern.shape}",
-            expected=f"one axis for each of {', '.join(map(str, by_size))}, the axes of {argument}",
-            fix="give the pattern these axes",
-        )
-    return pattern[tuple(by_size[extent] for extent in pattern.shape)]
+    for pattern in patterns:
+        if pattern.shape is not None and set(by_size) == set(pattern.shape):
+            return pattern[tuple(by_size[extent] for extent in pattern.shape)]
+    shapes = " and ".join(f"{pattern} has shape {pattern.shape}" for pattern in patterns)
+    raise ParameterError(
+        f"the pattern {shapes}",
+        expected=f"one axis for each of {', '.join(map(str, by_size))}, the axes of {argument}",
+        fix="give the pattern these axes",
+    )

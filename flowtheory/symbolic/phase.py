@@ -14,10 +14,8 @@ from sympy import (
     Rational,
     Symbol,
     asinh,
-    cancel,
     cosh,
     expand,
-    expand_log,
     log,
     sinh,
     solve,
@@ -25,6 +23,7 @@ from sympy import (
 
 from flowtheory.errors import ParameterError
 from flowtheory.symbolic.asymptotic import Formula
+from flowtheory.symbolic.exponent import width_exponent
 from flowtheory.symbolic.expression import Expr
 
 GAMMA, GAMMA_PRIME = Symbol("gamma", real=True), Symbol("gamma'", real=True)
@@ -32,6 +31,8 @@ WIDTH, KAPPA, KAPPA_PRIME = (Symbol(s, positive=True) for s in ("m", "kappa", "k
 ALPHA, NU, EPSILON = (Symbol(s, positive=True) for s in ("alpha", "nu", "epsilon"))
 MOMENT, CURVATURE, COEFFICIENT = (Symbol(s, positive=True) for s in ("z", "S", "c_1"))
 FRACTION = Symbol("q", positive=True)
+DIAGRAM = {WIDTH: Integer(1), KAPPA: -GAMMA, KAPPA_PRIME: -GAMMA_PRIME}
+"""The exponents of the width in the coordinates of a two-layer network."""
 _OURS = "derived here"
 
 
@@ -119,7 +120,7 @@ def slope_table(multiplicity: int = 1) -> tuple[Regime, ...]:
         ("condensed, output frozen", alone, (alone / ratio) ** 2, (g > 1, gp <= edge)),
     )
     return tuple(
-        Regime(name, _slope("S_w", name, hidden, where), _slope("S_a", name, output, where))
+        Regime(name, slope(f"S_w, {name}", hidden, where), slope(f"S_a, {name}", output, where))
         for name, hidden, output, where in rows
     )
 
@@ -144,8 +145,8 @@ def leader_slopes(multiplicity: int) -> tuple[Regime, ...]:
     return tuple(
         Regime(
             name,
-            _slope("S_w", name, share * hidden, where),
-            _slope("S_a", name, share * output, where),
+            slope(f"S_w, {name}", share * hidden, where),
+            slope(f"S_a, {name}", share * output, where),
         )
         for name, hidden, output, where in rows
     )
@@ -168,17 +169,15 @@ def regime_at(regimes: tuple[Regime, ...], gamma: Expr, gamma_prime: Expr) -> Re
     )
 
 
-def _slope(kind: str, name: str, size: Expr, where: tuple[Expr, ...]) -> Formula:
-    """The exponent of the width in a monomial of m, kappa and kappa'."""
-    scaled = log(size.subs({KAPPA: WIDTH**-GAMMA, KAPPA_PRIME: WIDTH**-GAMMA_PRIME}))
-    exponent = cancel(expand_log(scaled, force=True) / log(WIDTH))
+def slope(name: str, size: Expr, where: tuple[Expr, ...], source: str = _OURS) -> Formula:
+    r"""The exponent of the width in a size made of $m$, $\kappa$ and $\kappa'$."""
     meanings = {
         GAMMA: "minus the exponent of kappa in the width",
         GAMMA_PRIME: "minus the exponent of kappa' in the width",
         WIDTH: "number of neurons",
     }
-    rest = 1 / log(WIDTH)
-    return Formula(f"{kind}, {name}", exponent, meanings, where, rest, _OURS)
+    exponent = width_exponent(size, DIAGRAM)
+    return Formula(name, exponent, meanings, where, 1 / log(WIDTH), source)
 
 
 def _multiplicity(value: int, least: int) -> Expr:

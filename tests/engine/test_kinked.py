@@ -118,3 +118,35 @@ def test_budgets_and_tolerances_of_a_user_hold() -> None:
     assert RELU.solve(start(0.1), until=UNTIL, settings=late).outcome is Outcome.TIME_LIMIT
     with pytest.raises(ParameterError, match="atol"):
         RELU.solve(start(0.1), 1.0, atol=1e-3)
+
+
+def gaussian(seed: int, eps: float) -> tuple[ft.GradientFlow, dict[str, np.ndarray]]:
+    """Six data in three dimensions, eight neurons."""
+    rng = np.random.default_rng([seed, 77])
+    inputs, labels = rng.standard_normal((6, 3)), rng.standard_normal(6)
+    flow = ft.GradientFlow(ft.fully_connected(2, "relu"), loss="half_mse", x=inputs, y=labels)
+    return flow, flow.init(scale=eps, seed=np.random.default_rng(seed), width=8)
+
+
+@pytest.mark.parametrize("seed", [0, 5])
+@pytest.mark.parametrize("rtol", [1e-6, 1e-8])
+def test_the_error_holds_where_a_neuron_waits_through_a_second_plateau(
+    seed: int, rtol: float
+) -> None:
+    """With seed 0 two neurons slide along two kinks, pushed by a datum that is fitted meanwhile."""
+    flow, first = gaussian(seed, 1e-20)
+    fine = flow.solve(first, until=ft.plateau_left(0.5), rtol=1e-11, estimate=False)
+    run = flow.solve(first, until=ft.plateau_left(0.5), rtol=rtol)
+    assert run.outcome is fine.outcome is Outcome.EVENT
+    assert abs(run.t_end - fine.t_end) <= run.error_estimate < 100 * rtol * run.t_end
+
+
+def test_a_side_that_only_rounding_could_tell_is_not_guessed() -> None:
+    """Its kink ceases to attract a neuron whose push, the residual of a fitted datum, is 1e-15."""
+    flow, first = gaussian(0, 1e-100)
+    runs = [
+        flow.solve(first, until=ft.plateau_left(0.8), rtol=rtol, estimate=False)
+        for rtol in (1e-7, 1e-10)
+    ]
+    assert [run.outcome for run in runs] == [Outcome.NONUNIQUE] * 2
+    assert runs[0].t_end == pytest.approx(runs[1].t_end, rel=1e-7)

@@ -237,3 +237,14 @@ def test_data_on_one_kink_act_as_one(
     assert run.outcome is Outcome.REACHED_T
     np.testing.assert_allclose(run.shares, [shares], atol=1e-9)
     np.testing.assert_array_equal(run.sliding[0], (run.shares[0] > 0) & (run.shares[0] < 1))
+
+
+def test_a_neuron_that_leaves_its_last_datum_is_dead_and_does_not_slide() -> None:
+    """Its field is 0 on the inactive side, exactly: not what rounding leaves of one."""
+    flow = make(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([-1.0, 1.0]))
+    start = TwoLayer(np.array([[0.1, -1.0]]), np.array([1.2]))  # type: ignore[arg-type]
+    run = solve(flow, start, 2.0, settings=FINE)
+    assert run.outcome is Outcome.REACHED_T
+    assert [*run.kinds] == [SwitchKind.DEACTIVATED]
+    assert not run.sliding.any()
+    assert not run.pattern.any()

@@ -15,6 +15,7 @@ from flowtheory.phase import (
     width_slopes,
 )
 from flowtheory.phase.probe import PROBE
+from flowtheory.phase.psi import linear_floor
 
 GAMMA, OTHER = np.linspace(0.6, 1.4, 5), np.linspace(-0.4, 0.4, 3)
 WIDTHS = 2.0 ** np.arange(8, 13)
@@ -56,6 +57,16 @@ def test_the_closure_on_whitened_data_is_the_solvable_diagram():
     np.testing.assert_allclose(psi_changes(gamma, other, widths, x, y, 1e-8), closed, rtol=1e-6)
 
 
+def test_the_closure_keeps_its_digits_at_enormous_widths():
+    """Lazy and condensed, where its state is of size 1e-20 and 1e+13."""
+    x, y = samples("whitened")
+    zeta = float(np.linalg.norm(x.T @ y / len(y)))
+    for gamma, other in ((0.3, -0.6), (0.3, 0.6), (1.3, 1.1), (2.3, 0.4), (1.6, -1.4)):
+        place = np.array([gamma]), np.array([other]), np.array([1e15])
+        closed = solvable_changes(*place, zeta, 3)
+        np.testing.assert_allclose(psi_changes(*place, x, y, 1e-6), closed, rtol=1e-4)
+
+
 def test_the_closure_is_the_limit_of_linear_networks():
     """Within the noise of the moments of 20,000 neurons; the fall of the loss to 1e-6 fixes |g|."""
     x, y = samples("whitened")
@@ -74,3 +85,25 @@ def test_data_whose_moments_are_degenerate_are_refused():
     x, y = np.array([[1.0, 0.0], [0.0, 1e-9]]), np.array([1.0, 1.0])
     with pytest.raises(ParameterError, match="singular in the direction of z"):
         psi_changes(np.array([1.0]), np.array([0.0]), np.array([1e3]), x, y, 1e-12)
+
+
+def test_a_level_of_the_loss_ends_the_closure_where_it_ends_a_network():
+    """On data that no linear function fits: the loss is that of the part that one does."""
+    x, y = samples("cloud")
+    place = np.array([1.2]), np.array([0.1]), np.array([1e5])
+    exact = psi_changes(*place, x, y, loss=0.2)[:, 0, 0, 0]
+    cell = {p.name: p.default for p in PROBE.parameters}
+    cell |= {"activation": "identity", "data": "cloud", "width": 100_000, "loss": 0.2, "c": 0.2}
+    (found,) = PROBE.run([cell | {"gamma": 1.2, "gamma_prime": 0.1}])
+    measured = [found.values["rd_w"], found.values["rd_a"]]
+    np.testing.assert_allclose(measured, exact, rtol=2e-2)
+    white = samples("whitened")
+    one, other = (psi_changes(*place, *white, **end) for end in ({"left": 0.1}, {"loss": 0.01}))
+    np.testing.assert_allclose(one, other, rtol=1e-9)
+
+
+def test_a_loss_that_no_linear_function_has_is_refused():
+    x, y = samples("cloud")
+    assert linear_floor(x, y) == pytest.approx(0.0598, abs=1e-4)
+    with pytest.raises(ParameterError, match=r"leaves 0\.0598 of the loss of output 0"):
+        psi_changes(np.array([1.0]), np.array([0.0]), np.array([1e3]), x, y, loss=1e-3)
