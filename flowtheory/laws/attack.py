@@ -106,7 +106,7 @@ class Attack:
         """
         from scipy.optimize import differential_evolution
 
-        given = [self.row(case) for case in (self.known, self.stored) if case]
+        given = [self.row(case) for case in dict.fromkeys((self.known, self.stored)) if case]
         nearest = sorted(given, key=self.nearness)
 
         def missed(numbers: Float[np.ndarray, " numbers"]) -> float:

@@ -2,29 +2,63 @@
 
 from __future__ import annotations
 
+import math
+from itertools import combinations
+
 import jax
 import numpy as np
 import pytest
 import sympy as sp
 
 from flowtheory.flow.field import Samples, TwoLayer
-from flowtheory.laws.adam import adam
-from flowtheory.laws.condensed_orientations import CONJECTURE, GROWN, LOW, ONE_LINE, SPACE, p
-from flowtheory.laws.lone_neurons import at_blow_up
-from flowtheory.laws.symmetric_sets import cube, fan, icosahedron, orthonormal, tetrahedron
+from flowtheory.laws.condensed_orientations.adam import adam
+from flowtheory.laws.condensed_orientations.formulas import (
+    CONJECTURE,
+    GROWN,
+    LOW,
+    ONE_LINE,
+    SPACE,
+    p,
+)
+from flowtheory.laws.condensed_orientations.lone_neurons import at_blow_up
+from flowtheory.laws.condensed_orientations.symmetric_sets import (
+    cube,
+    fan,
+    icosahedron,
+    orthonormal,
+    tangents,
+    tetrahedron,
+)
 from flowtheory.lower.gradient_flow import two_layer_model
 from flowtheory.measure.similarity import clusters
 from flowtheory.symbolic.directions.find import critical_directions
 
+FULLEST = [tetrahedron(), cube(), icosahedron(), tangents(4), tangents(6), tangents(7)]
 
-@pytest.mark.parametrize("solid", [tetrahedron(), cube(), icosahedron()], ids=lambda s: s.name)
-def test_the_solids_have_all_critical_lines_and_all_extrema_that_there_can_be(solid):
+
+@pytest.mark.parametrize("solid", FULLEST, ids=lambda s: f"{s.name}, {s.order}")
+def test_solids_and_tangents_have_all_critical_lines_and_all_extrema_that_there_can_be(solid):
     found = critical_directions(solid.x, solid.y, solid.order)
     assert found.guarantee.complete
     assert len(found) == solid.order**2 - solid.order + 1
     assert found.count == SPACE.xreplace({p: sp.Integer(solid.order)})
     assert found.count > CONJECTURE.xreplace({p: sp.Integer(solid.order)})
     assert found.morse_defect == 0
+
+
+@pytest.mark.parametrize("order", [2, 3, 5, 8])
+def test_the_moment_of_tangents_is_a_product_of_linear_forms(order):
+    data, rng = tangents(order), np.random.default_rng(0)
+    one_turned = data.x[[2**k for k in range(order - 1)]]
+    normals = (data.x[0] - one_turned) / 2
+    normals = np.concatenate([[data.x[0] - normals.sum(axis=0)], normals])
+    u = rng.standard_normal((20, 3))
+    size = math.factorial(order) * 2 ** (order - 1)
+    H = (u @ data.x.T) ** order @ data.y
+    assert np.allclose(H, size * np.prod(u @ normals.T, axis=1), rtol=1e-9, atol=1e-9 * size)
+    assert np.linalg.matrix_rank(normals) == min(order, 3)
+    for three in combinations(normals, 3):
+        assert abs(np.linalg.det(three)) > 1e-3
 
 
 @pytest.mark.parametrize("order", [2, 3, 4, 5, 6])

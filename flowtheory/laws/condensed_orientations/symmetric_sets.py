@@ -2,6 +2,7 @@ r"""Data sets in the plane and in space whose moment has as many maxima of $|H|$
 
 from __future__ import annotations
 
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ _GOLDEN = (1 + np.sqrt(5)) / 2
 
 
 class Labelled(NamedTuple):
-    """Inputs of norm 1 with their labels, and the multiplicity that they are meant for."""
+    """Inputs with their labels, and the multiplicity that they are meant for."""
 
     name: str
     order: int
@@ -55,6 +56,21 @@ def icosahedron() -> Labelled:
         faces += [[0, g, 1 / _GOLDEN], [1 / _GOLDEN, 0, g], [g, 1 / _GOLDEN, 0]]
     x = np.concatenate([_unit(corners), _unit(faces), _diagonals()])
     return Labelled("icosahedron", 6, x, _signs(6, 10, 0.6))
+
+
+def tangents(order: int) -> Labelled:
+    r"""$H \propto \prod_{k=1}^p n_k\cdot u$, zero on $p$ tangents of a circle; $2^{p-1}$ inputs.
+
+    By polarization $2^{p-1}p!\prod_k l_k = \sum_s (\prod_k s_k)(\sum_k s_k l_k)^p$ over signs with
+    $s_1 = 1$. No three tangents of a circle meet, so that they cut the projective plane into
+    $(p^2-p+2)/2$ parts; $H$ is 0 on their edges, and $|H|$ has a maximum in each. They are
+    turned so that no axis of symmetry is an axis of the coordinates.
+    """
+    angles = 2 * np.pi * np.arange(order) / order
+    normals = np.column_stack([np.cos(angles), np.sin(angles), np.full(order, np.sqrt(0.5))])
+    signs = np.array([(1.0, *rest) for rest in product((1.0, -1.0), repeat=order - 1)])
+    turn = np.linalg.qr(np.array([[3.0, 1.0, 2.0], [1.0, 4.0, -1.0], [-2.0, 1.0, 5.0]]))[0]
+    return Labelled("tangents", order, signs @ normals @ turn, signs.prod(axis=1))
 
 
 def orthonormal(order: int, labels: Float[np.ndarray, " D"]) -> Labelled:
