@@ -113,7 +113,7 @@ def closure(settings: Settings) -> Iterator[Evidence]:
     """Linear networks in the exact limit, 20 points of a cloud, m a real number."""
     widths = 10.0 ** np.array(settings.effort.pick((6, 9, 12), (6, 8, 10, 12), (6, 9, 12, 15)))
     x, y = samples("cloud")
-    points = settings.effort.pick(2, 3, 3)
+    points = settings.effort.pick(1, 3, 3)
     for place in (one for places in PLACES.values() for one in places[:points]):
         at = np.array([place.gamma]), np.array([place.gamma_prime])
         for layer, changes in zip("wa", psi_changes(*at, widths, x, y), strict=True):
@@ -128,7 +128,7 @@ def closure(settings: Settings) -> Iterator[Evidence]:
 
 def published(settings: Settings) -> Iterator[Evidence]:
     """The exponents of the paper's three points, one number a point."""
-    widths = 2 ** np.arange(10, settings.effort.pick(14, 15, 17))
+    widths = 2 ** np.arange(10, settings.effort.pick(13, 15, 17))
     for gamma in PUBLISHED:
         starts = settings.effort.pick(6, 8, 16)
         seeds = [_seed(settings, k) for k in range(starts)]

@@ -69,10 +69,13 @@ def test_figures_have_captions(verification):
 
 
 def test_evidence_is_reproducible(verification):
-    law = verification.law
-    part = replace(law, experiments=law.experiments[:1], claims=(), controls=())
+    """The experiment of the fewest rows, once more."""
+    law, rows = verification.law, verification.rows
+    known = {e: [row for row in rows if row.experiment == e.name] for e in law.experiments}
+    shortest = min((e for e in known if known[e]), key=lambda e: len(known[e]))
+    part = replace(law, experiments=(shortest,), claims=(), controls=())
     again = verify(part, verification.settings).rows
-    for first, second in zip(verification.rows, again, strict=False):
+    for first, second in zip(known[shortest], again, strict=True):
         expected = first.as_dict()
         if not math.isfinite(second.predicted):  # the claims have filled it in
             expected |= {"predicted": None, "ratio": None}

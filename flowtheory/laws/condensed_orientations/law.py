@@ -132,7 +132,8 @@ LAW = Law(
     title="how many orientations neurons condense on",
     statements=(
         Statement(
-            "one or two inputs", "published", sp.Le(N, LOW, evaluate=False), _SOURCE,
+            "one or two inputs", "published",
+            sp.Implies(sp.Or(sp.Eq(p, 1), sp.Eq(D, 2)), sp.Le(N, LOW, evaluate=False)), _SOURCE,
             "proved there for p = 1 and for D = 2",
         ),
         Statement(
@@ -140,7 +141,8 @@ LAW = Law(
             "from experiments; refuted here for D >= 3, p >= 3 (tetrahedron, p = 3: 8 > 6)",
         ),
         Statement(
-            "three inputs", "derived", sp.Le(N, SPACE, evaluate=False), _OWN,
+            "three inputs", "derived",
+            sp.Implies(sp.Eq(D, 3), sp.Le(N, SPACE, evaluate=False)), _OWN,
             "D = 3, generic data; attained for every p, where H is a product of p linear forms",
         ),
         Statement(
