@@ -93,7 +93,7 @@ def test_labels_of_both_signs_have_a_plateau_where_the_negative_one_is_not_fitte
 
 
 def test_after_the_plateau_the_exponent_is_not_that_of_a_frozen_layer():
-    """gamma - 1 = 0.3 up to the plateau; at the end noted 0.54. Here 0.26 and 0.54 (512 to 4,096)."""
+    """gamma - 1 = 0.3 up to the plateau, noted 0.54 at the end. Here 0.26 and 0.54."""
     ends = {loss: [_frozen("three-points", loss, m)["rd_w"] for m in (512, 4096)]
             for loss in (0.1096, 1e-3)}  # fmt: skip
     slopes = {loss: np.log(b / a) / np.log(8) for loss, (a, b) in ends.items()}
