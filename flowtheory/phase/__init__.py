@@ -23,8 +23,10 @@ from flowtheory.phase.judgement import judged as judged
 from flowtheory.phase.lazy import LazyChanges as LazyChanges
 from flowtheory.phase.lazy import LazyConstants as LazyConstants
 from flowtheory.phase.lazy import lazy_changes as lazy_changes
+from flowtheory.phase.lazy import lazy_forms as lazy_forms
 from flowtheory.phase.lazy import lazy_kernels as lazy_kernels
 from flowtheory.phase.lazy import network_constants as network_constants
+from flowtheory.phase.lazy import network_kernels as network_kernels
 from flowtheory.phase.lazy import second_order_constant as second_order_constant
 from flowtheory.phase.named import Place as Place
 from flowtheory.phase.named import families as families

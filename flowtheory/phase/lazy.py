@@ -156,8 +156,31 @@ def lazy_constants(
     Raises:
         DataError: $K^a$ is singular, or an input is 0.
     """
-    forms = _quadratic_forms(lazy_kernels(x, activation), y, kappa_prime)
+    forms = lazy_forms(lazy_kernels(x, activation), y, kappa_prime)
     return LazyConstants(*forms, second_order_constant(x, y, activation).value)
+
+
+def network_kernels(
+    hidden: Float[np.ndarray, "h D"],
+    output: Float[np.ndarray, " h"],
+    x: Inputs,
+    activation: str = "relu",
+    eps: float = 1.0,
+) -> Kernels:
+    r"""$K^a$ and $K^w$ of $\sigma(\varepsilon z)/(c_p\varepsilon^p)$, of one network's neurons.
+
+    Args:
+        hidden: $w_j$ in units of its standard deviation.
+        output: $a_j$ in units of its own.
+        x: inputs.
+        activation: of the network.
+        eps: standard deviation of the input weights; of no account for degree 1.
+    """
+    sigma = find_activation(activation)
+    mu = np.full(len(hidden), 1 / len(hidden))
+    with float64():
+        found = _kernel_functions(sigma)(hidden, mu, output, eps * x)
+    return Kernels(*(np.asarray(kernel) / _scale(sigma, eps) for kernel in found))
 
 
 def network_constants(
@@ -183,12 +206,10 @@ def network_constants(
     """
     sigma = find_activation(activation)
     gaussian_kernels(sigma)  # refuses what is not of degree 1
+    kernels = network_kernels(hidden, output, x, activation)
     mu = np.full(len(hidden), 1 / len(hidden))
-    with float64():
-        found = _kernel_functions(_unit(sigma))(hidden, mu, output, x)
-    kernels = Kernels(*(np.asarray(kernel) for kernel in found))
     second = _displacement(kernels.output, hidden, mu, x, y, sigma)
-    return LazyConstants(*_quadratic_forms(kernels, y, kappa_prime), second)
+    return LazyConstants(*lazy_forms(kernels, y, kappa_prime), second)
 
 
 def lazy_changes(
@@ -223,7 +244,7 @@ def lazy_changes(
     )
     quadratic = np.empty((2, *m.shape))
     for place in np.ndindex(m.shape):
-        quadratic[(slice(None), *place)] = _quadratic_forms(kernels, y, float(ratio[place]))
+        quadratic[(slice(None), *place)] = lazy_forms(kernels, y, float(ratio[place]))
     arguments = (m, kappa, ratio, float(x.shape[1]), *quadratic, constant)
     (output, inside), (first, early), (second, late) = (
         (value(*arguments), holds(*arguments).astype(bool)) for value, holds in _changes()
@@ -232,10 +253,16 @@ def lazy_changes(
     return LazyChanges(hidden, np.where(inside, output, np.nan))
 
 
-def _quadratic_forms(
+def lazy_forms(
     kernels: Kernels, y: Float[np.ndarray, " n"], kappa_prime: float
 ) -> tuple[float, float]:
-    """$Q_a$ and $Q_w$."""
+    r"""$Q_a = \alpha^T K^a\alpha$ and $Q_w$ likewise, $(K^a/\kappa' + \kappa'K^w)\alpha = y$.
+
+    Args:
+        kernels: of a network, or of infinite width.
+        y: labels.
+        kappa_prime: $\kappa'$.
+    """
     total, forms = _forms()
     with float64():
         dual = np.linalg.solve(np.asarray(total(*kernels, kappa_prime)), y)
@@ -305,15 +332,19 @@ def _by_quadrature(x: Inputs, sigma: Activation, eps: float) -> Kernels:
     mu = np.outer(shares, shares).ravel()
     pairs = list(combinations_with_replacement(range(len(x)), 2))
     planes = np.stack([_in_plane(eps * x[list(pair)]) for pair in pairs])
-    scale = (float(sigma.local.leading) * eps**sigma.local.multiplicity) ** 2
     with float64():
         kernel = jax.vmap(_kernel_functions(sigma), in_axes=(None, None, None, 0))
         found = kernel(nodes, mu, np.ones(len(mu)), planes)
     kernels = np.empty((2, len(x), len(x)))
     for k, values in enumerate(found):
         for (i, j), matrix in zip(pairs, np.asarray(values), strict=True):
-            kernels[k, i, j] = kernels[k, j, i] = matrix[0, 1] / scale
+            kernels[k, i, j] = kernels[k, j, i] = matrix[0, 1] / _scale(sigma, eps)
     return Kernels(*kernels)
+
+
+def _scale(sigma: Activation, eps: float) -> float:
+    """What divides the kernels of an activation of which the inputs are eps times their own."""
+    return (float(sigma.local.leading) * eps**sigma.local.multiplicity) ** 2
 
 
 def _in_plane(pair: Float[np.ndarray, "2 D"]) -> Float[np.ndarray, "2 2"]:

@@ -13,6 +13,7 @@ from flowtheory.phase.lazy import (
     lazy_changes,
     lazy_kernels,
     network_constants,
+    network_kernels,
     second_order_constant,
 )
 from flowtheory.phase.probe import PROBE, run_cell
@@ -182,3 +183,17 @@ def test_data_without_a_lazy_side_are_refused():
         second_order_constant(X, Y, "tanh")
     with pytest.raises(ParameterError, match="not positively homogeneous of degree 1"):
         lazy_kernels(X, "relu**2")
+
+
+def test_kernels_of_a_smooth_network_by_hand():
+    """sigma(eps z)/eps and its slope, over the neurons of one network; many are the limit."""
+    rng = np.random.default_rng(6)
+    W, a, eps = rng.standard_normal((200_000, 2)), rng.standard_normal(200_000), 0.4
+    found = network_kernels(W[:50], a[:50], X, "tanh", eps)
+    h = eps * W[:50] @ X.T
+    slopes = a[:50, None] / np.cosh(h) ** 2
+    np.testing.assert_allclose(found.output, np.tanh(h).T @ np.tanh(h) / 50 / eps**2, rtol=1e-12)
+    np.testing.assert_allclose(found.hidden, X @ X.T * (slopes.T @ slopes) / 50, atol=1e-14)
+    many, limit = network_kernels(W, a, X, "tanh", eps), lazy_kernels(X, "tanh", eps)
+    for one, other in zip(many, limit, strict=True):
+        np.testing.assert_allclose(one, other, atol=0.03)
