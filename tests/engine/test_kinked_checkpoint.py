@@ -111,15 +111,15 @@ def test_budgets_may_be_raised(whole: ft.Run, tmp_path: Path) -> None:
 
 
 def test_a_closed_form_to_begin_with_is_made_again(tmp_path: Path) -> None:
-    path, watch = tmp_path / "run.npz", ft.norm_above(1e-5) | ft.norm_above(1e-2)
-    options = {"skip": True, "start": small_kinked.first(FLOW, 1e-6), "watch": watch}
-    whole = small_kinked.solve(FLOW, t_end=60.0, **options)
+    path, watch = tmp_path / "run.npz", ft.norm_above(1e-7) | ft.norm_above(1e-2)
+    options = {"skip": True, "start": small_kinked.first(FLOW, 1e-8), "watch": watch}
+    whole = small_kinked.solve(FLOW, t_end=100.0, **options)
     assert whole.stages[0].method == "event-exact"
     assert [e.time < whole.stages[0].end for e in whole.events] == [True, False]
-    interrupted(path, 9, t_end=60.0, **options)
+    interrupted(path, 9, t_end=100.0, **options)
     assert_same(FLOW.resume(path), whole)
     with pytest.raises(ft.errors.ParameterError, match="differs in skip"):
-        small_kinked.solve(FLOW, path, t_end=60.0, **options | {"skip": False})
+        small_kinked.solve(FLOW, path, t_end=100.0, **options | {"skip": False})
 
 
 def test_steps_through_kinks_that_are_not_located(tmp_path: Path) -> None:
