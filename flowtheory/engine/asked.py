@@ -20,6 +20,7 @@ from flowtheory.symbolic.loss import Loss
 from flowtheory.symbolic.network import Network
 
 _OURS = "flowtheory."
+_EARLIER = {"classified": False, "skip": True}  # what version 1 of a checkpoint did not write
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Asked:
         save: names of observables, or a function.
         log_time: whether to integrate in log(1 + t).
         estimate: whether to make the second run.
+        skip: whether a small start may be carried on in closed form.
         settings: tolerances and budgets.
     """
 
@@ -48,6 +50,7 @@ class Asked:
     save: str | Iterable[str] | Callable[..., Any]
     log_time: bool
     estimate: bool
+    skip: bool
     settings: Settings
 
     def options(self) -> dict[str, Any]:
@@ -57,10 +60,12 @@ class Asked:
             "t_start": plain(self.t_start),
             "t_end": plain(self.t_end),
             "until": [_event(event) for event in self.until.events],
+            "classified": self.until.classified,
             "watch": [_event(event) for event in self.watch.events],
             "save": _reference(own) if own else list(names),
             "log_time": self.log_time,
             "estimate": self.estimate,
+            "skip": self.skip,
             "rtol": plain(self.settings.rtol),
             "atol": None if self.settings.atol is None else plain(self.settings.atol),
             "method": self.settings.method,
@@ -72,6 +77,7 @@ class Asked:
         settings = self.settings
         return {
             "max_steps": settings.max_steps,
+            "max_switches": settings.max_switches,
             "time_limit": plain(settings.time_limit),
             "chunk": settings.chunk,
         }
@@ -91,25 +97,27 @@ def asked_again(
     Raises:
         ParameterError: one of these is missing.
     """
-    options, budgets = manifest["options"], manifest["budgets"]
+    options, budgets = _EARLIER | manifest["options"], manifest["budgets"]
     if save is None and isinstance(options["save"], str):
         raise _needed("save", options["save"])
     return Asked(
         params,
         float(options["t_start"]),
         float(options["t_end"]),
-        _until("until", options["until"]) if until is None else until,
+        _until("until", options["until"], options["classified"]) if until is None else until,
         _until("watch", options["watch"]) if watch is None else watch,
         times,
         options["save"] if save is None else save,
         options["log_time"],
         options["estimate"],
+        options["skip"],
         Settings(
             rtol=float(options["rtol"]),
             atol=None if options["atol"] is None else float(options["atol"]),
             method=options["method"],
             coordinates=options["coordinates"],
             max_steps=budgets["max_steps"],
+            max_switches=budgets.get("max_switches"),
             time_limit=float(budgets["time_limit"]),
             chunk=budgets["chunk"],
         ),
@@ -154,14 +162,14 @@ def _event(event: Event) -> dict[str, Any]:
     }
 
 
-def _until(argument: str, events: list[dict[str, Any]]) -> Until:
+def _until(argument: str, events: list[dict[str, Any]], classified: bool = False) -> Until:
     found = []
     for event in events:
         value = _resolved(event["value"])
         if value is None:
             raise _needed(argument, event["name"])
         found.append(Event(**{**event, "value": value, "level": float(event["level"])}))
-    return Until(tuple(found)) if found else NEVER
+    return Until(tuple(found), classified) if found or classified else NEVER
 
 
 def _reference(function: Any) -> str:

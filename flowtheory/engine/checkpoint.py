@@ -20,11 +20,12 @@ import numpy as np
 from flowtheory.engine.asked import Asked, asked_again
 from flowtheory.errors import OutputError, ParameterError
 from flowtheory.files import plain, read_file, require_writable, sweep, write_file
-from flowtheory.flow.position import Frozen, Position, Standing
+from flowtheory.flow.position import Frozen, Kept, Position, Standing, Written
 from flowtheory.flow.run import Happened, Stage
+from flowtheory.flow.smooth import Moving
 from flowtheory.outcome import Outcome
 
-KIND, VERSION = "checkpoint", 1
+KIND, VERSION = "checkpoint", 2
 EVERY = 60.0
 """Seconds between two checkpoints, at least."""
 
@@ -55,7 +56,7 @@ class Checkpoint:
                 f"every is {every!r}", expected="seconds, finite and >= 0", fix="60 (default)"
             )
         self.path, self.every, self.asked, self.known = Path(path), every, asked, dict(known)
-        self.parts: dict[str, Frozen] = {}
+        self.parts: dict[str, Written] = {}
         if self.path.exists():
             manifest, arrays = read_file(path, KIND, VERSION)
             _require_same(self.path, manifest["identity"], self.known)
@@ -65,17 +66,17 @@ class Checkpoint:
         sweep(self.path)
         self._written, self._pause = time.monotonic(), every
 
-    def former(self, part: str) -> Frozen | None:
+    def former(self, part: str) -> Written | None:
         """What is written of a part of the run."""
         return self.parts.get(part)
 
-    def keep(self, part: str, frozen: Callable[[], Frozen], *, last: bool) -> None:
+    def keep(self, part: str, frozen: Callable[[], Written], *, last: bool) -> None:
         """Write a part down if it is due, or is the last of it."""
         now = time.monotonic()
         if not last and now - self._written < self._pause:
             return
         found, before = frozen(), self.parts.get(part)
-        if before is not None and found[4:] == before[4:]:
+        if before is not None and _stands(found) == _stands(before):
             return
         self.parts[part] = found
         self._write()
@@ -117,11 +118,22 @@ def read_asked(path: str | Path, **again: Any) -> Asked:
     return asked_again(manifest, _below("start/", arrays), arrays.get("save_times"), **again)
 
 
-def _arrays(frozen: Frozen) -> dict[str, np.ndarray]:
+def _stands(written: Written) -> Any:
+    """What is the same only for a run that has not moved."""
+    if isinstance(written, Kept):
+        return {name: value for name, value in written.numbers.items() if name != "seconds"}
+    return written.standing
+
+
+def _arrays(frozen: Written) -> dict[str, np.ndarray]:
+    if isinstance(frozen, Kept):
+        return {name: np.asarray(array) for name, array in frozen.arrays.items()}
     position, rows = frozen.position, dict(frozen.rows)
     drift = rows.pop("drift")
+    guess = {} if position.guess is None else position.guess.params
     return {
         "times": frozen.times,
+        **{f"guess/{name}": np.asarray(array) for name, array in guess.items()},
         **{name: np.asarray(getattr(position, name)) for name in _ARRAYS},
         **{f"params/{name}": np.asarray(array) for name, array in position.params.items()},
         **{f"rows/{name}": np.asarray(array) for name, array in rows.items()},
@@ -129,10 +141,12 @@ def _arrays(frozen: Frozen) -> dict[str, np.ndarray]:
     }
 
 
-def _said(frozen: Frozen) -> dict[str, Any]:
+def _said(frozen: Written) -> dict[str, Any]:
+    if isinstance(frozen, Kept):
+        return {"kept": frozen.numbers}
     numbers, standing = frozen.position._asdict(), frozen.standing
     # The spectral radius is found again.
-    for name in ("params", "method", "radius", *_ARRAYS):
+    for name in ("params", "method", "radius", "guess", *_ARRAYS):
         del numbers[name]
     return {
         "position": {k: v if isinstance(v, int) else plain(v) for k, v in numbers.items()},
@@ -152,13 +166,17 @@ def _said(frozen: Frozen) -> dict[str, Any]:
     }
 
 
-def _unpacked(said: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Frozen:
+def _unpacked(said: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Written:
+    if "kept" in said:
+        return Kept(said["kept"], dict(arrays))
     position: dict[str, Any] = {
         k: v if isinstance(v, int) else float(v) for k, v in said["position"].items()
     }
     rows: dict[str, Any] = _below("rows/", arrays)
     rows["drift"] = {name: arrays[f"drift/{k}"] for k, name in enumerate(said["drift"])}
     position |= {name: arrays[name] for name in _ARRAYS}
+    guess = _below("guess/", arrays)
+    position["guess"] = Moving(guess, np.float64(0)) if guess else None  # type: ignore[arg-type]
     standing = Standing(
         Outcome(said["outcome"]) if said["outcome"] else None,
         float(said["blow_up_time"]),
@@ -187,7 +205,8 @@ def _below(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarra
 
 def _require_same(path: Path, there: Mapping[str, str], here: Mapping[str, str]) -> None:
     """Raise `ParameterError` unless two runs agree in everything that tells runs apart."""
-    unlike = [name for name in here if there.get(name) != here[name]]
+    # What an earlier version did not write was always the same in it.
+    unlike = [name for name in here if there.get(name, here[name]) != here[name]]
     if not unlike:
         return
     first = unlike[0]

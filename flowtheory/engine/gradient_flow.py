@@ -254,19 +254,17 @@ class GradientFlow:
         params = self._checked(params)
         settings = replace(settings or SETTINGS, rtol=rtol, atol=atol)
         saved = observe(self._smooth.functions, names, own)
+        rules, accuracy = (until, watch, times, own or names), (log_time, estimate, skip, settings)
+        asked = Asked(params, t_start, t_end, *rules, *accuracy)
         if isinstance(self.network, Network) and self.network.surfaces:
-            require_no_file(checkpoint)
-            task = Task(self._smooth, t_end, until, watch, times, saved, log_time, settings)
-            run = self._through_kinks(task, params, t_start, estimate, skip, progress)
+            keeper = self._keeper(checkpoint, every, asked)
+            run = self._through_kinks(asked, saved, progress, keeper)
             return Run.of(run, self._about())
         if save is None and skip and t_start == 0 and watch == NEVER and not log_time:
             found = self._condensed(params, t_end, until, rtol)
             if found is not None:
                 require_no_file(checkpoint)
                 return Run.of(found, self._about())
-        asked = Asked(
-            params, t_start, t_end, until, watch, times, own or names, log_time, estimate, settings
-        )
         given = None if times is None else save_times(times, t_start, t_end)
         task = Task(self._smooth, t_end, until, watch, given, saved, log_time, settings)
         require_task(task, t_start)
@@ -324,35 +322,35 @@ class GradientFlow:
         return run if passed is None else joined(task, params, t_start, passed, run)
 
     def _through_kinks(
-        self,
-        task: Task,
-        params: Params,
-        t_start: float,
-        estimate: bool,
-        skip: bool,
-        progress: Progress | None,
+        self, asked: Asked, saved: Any, progress: Progress | None, keeper: Checkpoint | None
     ) -> Integrated:
         """A run of a network with kinks: located where that can be, else stepped through."""
         assert isinstance(self.network, Network)
+        smooth, params = self._smooth, dict(asked.params)
+        until, watch, times = asked.until, asked.watch, asked.times
         if not is_located(self.network):
-            return march_through(task, params, t_start, progress=progress)
-        level, (until, watch) = self._smooth.plateau(params), task[2:4]
-        stop = Until(tuple(e.resolved(level) for e in until.events), until.classified)
+            options = asked.t_end, until, watch, times, saved, asked.log_time, asked.settings
+            task, t_start = Task(smooth, *options), asked.t_start
+            return march_through(task, params, t_start, progress=progress, keeper=keeper)
+        level = smooth.plateau(params)
+        stop, note = (
+            replace(rule, events=tuple(e.resolved(level) for e in rule.events))
+            for rule in (until, watch)
+        )
         wanted = Wanted(
-            task.t_end,
-            t_start,
+            asked.t_end,
+            asked.t_start,
             stop,
-            watch,
-            task.times,
-            task.settings,
-            estimate,
-            task.log_time,
-            skip,
+            note,
+            times,
+            asked.settings,
+            asked.estimate,
+            asked.log_time,
+            asked.skip,
             progress,
         )
         flow = kinked_flow(self.network, self.loss, self.clock.reduction, self.data)
-        assert task.observe is not None
-        return solve_kinked(flow, self._smooth.functions, task.observe, params, wanted)
+        return solve_kinked(flow, smooth, saved, params, wanted, keeper)
 
     def _condensed(
         self, params: Params, t_end: float, until: Until, rtol: float
@@ -429,6 +427,7 @@ class GradientFlow:
             atol=asked.settings.atol,
             log_time=asked.log_time,
             estimate=asked.estimate,
+            skip=asked.skip,
             settings=replace(asked.settings, **given),
             progress=progress,
             checkpoint=checkpoint,

@@ -14,18 +14,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from flowtheory.engine.early import Carried, carried, pace
 from flowtheory.engine.join import rows_of
 from flowtheory.engine.plateau import largest_entry
 from flowtheory.errors import ParameterError
 from flowtheory.flow import (
     Checks,
     GradientFlow,
-    Happened,
+    KinkedTrajectory,
     Run,
     Settings,
     Stage,
@@ -36,20 +36,18 @@ from flowtheory.flow import (
     solve_steps,
 )
 from flowtheory.flow.descend import coarser, count_rises
+from flowtheory.flow.keeping import RUN, SECOND
+from flowtheory.flow.kinked import stand
+from flowtheory.flow.position import Keeper
 from flowtheory.flow.recorder import Progress
-from flowtheory.flow.smooth import Functions
-from flowtheory.flow.trajectory import Statistics, Trajectory
-from flowtheory.flow.until import norm
-from flowtheory.lower import early_states, event_exact_start, gradient_flow
-from flowtheory.lower.event_exact import EarlyFlow
+from flowtheory.flow.smooth import Functions, SmoothFlow
+from flowtheory.flow.trajectory import Trajectory
+from flowtheory.flow.until import NEVER, norm
+from flowtheory.lower import early_states, gradient_flow
 from flowtheory.outcome import Outcome
 from flowtheory.precision import float64
 from flowtheory.symbolic.network import Network
 
-_LONGEST = 1e9
-_FIRST_HORIZON, _FURTHER = 8.0, 2.0
-_AHEAD = 1e3  # of the time so far: at rest is what does not get there in this time
-_RELATIVE = 1e-12
 _ROUNDING = 1e-15  # two runs whose steps are set by the events are equal to the bit
 _LEAST = 0.1
 _ROWS = 24
@@ -80,42 +78,49 @@ def is_located(network: Network) -> bool:
 
 
 def solve_kinked(
-    flow: GradientFlow, functions: Functions, saved: Rows, params: Any, wanted: Wanted
+    flow: GradientFlow,
+    smooth: SmoothFlow,
+    saved: Rows,
+    params: Any,
+    wanted: Wanted,
+    keeper: Keeper | None = None,
 ) -> Run:
     """One run of a kinked two-layer network.
 
     Args:
         flow: the flow as the kinked drivers take it.
-        functions: the same network, for observables and conserved quantities.
+        smooth: the same network and data, for events, observables and conserved quantities.
         saved: (params, data) -> what to save.
         params: W and v by name.
         wanted: what is wanted for.
+        keeper: writes the run and that of its error estimate down as they go.
 
     Raises:
-        ParameterError: An event other than a level of the loss, or no place to stop.
+        ParameterError: No place to stop.
     """
     _require(wanted)
     start = TwoLayer(params["W"], params["v"])
-    early = _early(flow, start, wanted)
-    parts, pieces = _rest(flow, _observe(functions, saved, start), start, early, wanted)
-    end = parts[-1]
-    if wanted.estimate and end.outcome.ok and not end.errors:
-        coarse = _coarse(wanted, parts)
+    first = _carried(flow, smooth, start, wanted)
+    observed = _observe(smooth.functions, saved, start)
+    end, why = _rest(flow, observed, start, first, wanted, keeper, RUN)
+    error = _bar(end)
+    ended = first is not None and first.ended
+    if wanted.estimate and end.outcome.ok and not end.errors and not ended:
+        coarse = _coarse(wanted, end)
         # With the start of the first run the second one would have its error too.
-        other = None if early is None else _early(flow, start, replace(coarse, times=None))
-        again, _ = _rest(flow, _nothing, start, other, coarse)
-        error = _difference(end, again[-1], wanted.settings.rtol)
-    else:
-        error = _bar(end)
-    run = _joined(flow, parts, pieces, wanted, error)
-    return run if early is None else _with_start(flow, functions, saved, start, early, run)
+        other = first and _carried(flow, smooth, start, replace(coarse, times=None))
+        again, _ = _rest(flow, _nothing, start, other, coarse, keeper, SECOND)
+        error = _difference(end, again, wanted.settings.rtol)
+    run = _finished(flow, end, why, wanted, error)
+    return run if first is None else _with_start(flow, smooth, saved, start, first, run)
 
 
-def _coarse(wanted: Wanted, parts: list[Trajectory]) -> Wanted:
+def _coarse(wanted: Wanted, end: Trajectory) -> Wanted:
     """What the second run is wanted for; an event may come later in it than the final time."""
     settings = replace(wanted.settings, rtol=coarser(wanted.settings.rtol), atol=None)
-    t_end = math.inf if parts[-1].outcome is Outcome.EVENT else wanted.t_end
-    return replace(wanted, settings=settings, t_end=t_end, times=_halves(parts), progress=None)
+    t_end = math.inf if end.outcome is Outcome.EVENT else wanted.t_end
+    more: dict[str, Any] = {"times": _halves(end), "watch": NEVER, "progress": None}
+    return replace(wanted, settings=settings, t_end=t_end, **more)
 
 
 def kinked_flow(network: Network, loss: Any, reduction: Any, data: Any) -> GradientFlow:
@@ -124,122 +129,73 @@ def kinked_flow(network: Network, loss: Any, reduction: Any, data: Any) -> Gradi
     return gradient_flow(data["x"], data["y"], loss=loss, activation=sigma, reduction=reduction)
 
 
-def _early(flow: GradientFlow, start: TwoLayer, wanted: Wanted) -> EarlyFlow | None:
+def _carried(
+    flow: GradientFlow, smooth: SmoothFlow, start: TwoLayer, wanted: Wanted
+) -> Carried | None:
     """The event-exact start; None where it is not wanted."""
     if not wanted.skip or wanted.t_start > 0 or wanted.log_time or wanted.times is not None:
         return None
-    tolerance, size = max(wanted.settings.rtol, _RELATIVE), largest_entry(start)
-    W, v = start.W / size, start.v / size
-    horizon = wanted.t_end if math.isfinite(wanted.t_end) else _first_horizon(flow, start)
-    while True:
-        options = {"log_scale": math.log(size), "tolerance": tolerance}
-        early = event_exact_start(flow, W, v, horizon, **options)  # type: ignore[arg-type]
-        if early.time < horizon or math.isfinite(wanted.t_end) or horizon > _LONGEST:
-            return early if early.time > 0 else None
-        horizon *= _FURTHER
-
-
-def _first_horizon(flow: GradientFlow, start: TwoLayer) -> float:
-    """A time in which a small start grows to order one, at the largest rate there can be."""
-    weight = float(flow.samples.weight)
-    rate = weight * float(np.sum(np.linalg.norm(flow.x, axis=1) * np.abs(flow.y)))
-    return (_FIRST_HORIZON + max(0.0, -math.log(largest_entry(start)))) / max(rate, 1e-300)
+    events = wanted.until, wanted.watch
+    return carried(flow, smooth, start, wanted.t_end, wanted.settings.rtol, *events)
 
 
 def _rest(
-    flow: GradientFlow, observe: Any, start: TwoLayer, early: EarlyFlow | None, wanted: Wanted
-) -> tuple[list[Trajectory], list[str]]:
-    """The full flow from the hand-over on, in as many parts as it takes to meet an event."""
-    at: Any = {"params": start, "t": wanted.t_start, "pattern": None, "sliding": None}
-    if early is not None:
-        at = {"params": early.params, "t": early.time}
-        at |= {"pattern": early.pattern, "sliding": early.sliding}
-        if early.time >= wanted.t_end:
-            return [_stop(flow, observe, early)], ["the whole run is in closed form"]
+    flow: GradientFlow,
+    observe: Any,
+    start: TwoLayer,
+    first: Carried | None,
+    wanted: Wanted,
+    keeper: Keeper | None,
+    part: str,
+) -> tuple[Trajectory, str]:
+    """The full flow from the hand-over on, and why it is integrated as it is."""
+    params, t_start, times = start, wanted.t_start, wanted.times
+    sides: dict[str, Any] = {}
+    signs = None
+    if first is not None:
+        early = first.early
+        params, t_start, signs = early.params, early.time, first.signs
+        sides = {"pattern": early.pattern, "sliding": early.sliding}
+        times = None if times is None else times[times > t_start]
+        if first.ended or early.time >= wanted.t_end:
+            outcome = Outcome.EVENT if first.ended else Outcome.REACHED_T
+            more = {**sides, "observe": observe, "settings": wanted.settings}
+            return stand(flow, params, t_start, outcome, **more), "the whole run is in closed form"
     choice = choose(len(start.v), flow.n, wanted.settings.rtol)
-    if choice.c is not None and early is None and _is_plain(wanted):
-        run = solve_steps(
-            flow,
-            start,
-            wanted.t_end,
-            c=choice.c,
-            times=wanted.times,
-            observe=observe,
-            progress=wanted.progress,
-        )
-        return [run], [choice.reason]
-    return _exact(flow, observe, at, wanted), [choice.reason]
+    options: dict[str, Any] = {"times": times, "observe": observe}
+    options |= {"progress": wanted.progress, "keeper": keeper}
+    if choice.c is not None and first is None and _is_plain(wanted):
+        return solve_steps(flow, start, wanted.t_end, c=choice.c, **options), choice.reason
+    found = solve(
+        flow,
+        params,
+        wanted.t_end,
+        **sides,
+        t_start=t_start,
+        until=wanted.until,
+        watch=wanted.watch,
+        signs=signs,
+        log_time=wanted.log_time,
+        settings=wanted.settings,
+        **options,
+        part=part,
+    )
+    return found, choice.reason
 
 
 def _is_plain(wanted: Wanted) -> bool:
     """Whether the cheap mode can do it: from 0 to a final time, without an event."""
-    return math.isfinite(wanted.t_end) and wanted.until == Until() and wanted.t_start == 0
+    quiet = wanted.until == wanted.watch == NEVER
+    return math.isfinite(wanted.t_end) and quiet and wanted.t_start == 0
 
 
-def _exact(flow: GradientFlow, observe: Any, at: Any, wanted: Wanted) -> list[Trajectory]:
-    finite = math.isfinite(wanted.t_end)
-    rate = _first_horizon(flow, at["params"])
-    horizon = wanted.t_end if finite else at["t"] + rate
-    parts: list[Trajectory] = []
-    while True:
-        settings = _left(wanted.settings, parts)
-        found = solve(
-            flow,
-            at["params"],
-            horizon,
-            pattern=at["pattern"],
-            sliding=at["sliding"],
-            t_start=at["t"],
-            until=wanted.until,
-            ahead=0.0 if finite else _AHEAD * horizon,
-            times=_within(wanted.times, at["t"], horizon),
-            observe=observe,
-            log_time=wanted.log_time,
-            settings=settings,
-            progress=wanted.progress,
-        )
-        parts.append(found)
-        if finite or found.outcome is not Outcome.REACHED_T or horizon > _LONGEST:
-            return parts
-        at = {"params": found.params, "t": found.t_end}
-        at |= {"pattern": found.pattern, "sliding": found.sliding}
-        horizon = found.t_end + _FURTHER * (horizon - parts[-1].times[0])
-
-
-def _left(settings: Settings, parts: list[Trajectory]) -> Settings:
-    """The budgets that the parts so far have left."""
-    steps = sum(p.statistics.accepted + p.statistics.rejected for p in parts)
-    seconds = sum(p.statistics.seconds for p in parts)
-    left = max(settings.max_steps - steps, 1)
-    return replace(settings, max_steps=left, time_limit=settings.time_limit - seconds)
-
-
-def _halves(parts: list[Trajectory]) -> Float[np.ndarray, " k"]:
+def _halves(run: Trajectory) -> Float[np.ndarray, " k"]:
     """Times between those at which a run stopped: where events set the steps, tolerance does not.
 
     With the steps of the first run the second one would have its errors too.
     """
-    stops = np.unique(np.concatenate([np.append(p.times, p.switches.time) for p in parts]))
+    stops = np.unique(np.append(run.times, run.switches.time))
     return np.unique((stops[1:] + stops[:-1]) / 2)
-
-
-def _within(times: np.ndarray | None, start: float, end: float) -> np.ndarray | None:
-    return None if times is None else times[(times > start) & (times <= end)]
-
-
-def _stop(flow: GradientFlow, observe: Any, early: EarlyFlow) -> Trajectory:
-    """A trajectory that ends where the closed form does."""
-    tiny = np.nextafter(early.time, math.inf)
-    return solve(
-        flow,
-        early.params,
-        tiny,
-        pattern=early.pattern,
-        sliding=early.sliding,
-        t_start=early.time,
-        times=np.array([]),
-        observe=observe,
-    )
 
 
 def _observe(functions: Functions, saved: Rows, start: TwoLayer) -> Any:
@@ -288,89 +244,59 @@ def _bar(run: Trajectory) -> float:
     return float(run.errors["norm"][-1] / run["norm"][-1])
 
 
-def _joined(
-    flow: GradientFlow,
-    parts: list[Trajectory],
-    reasons: list[str],
-    wanted: Wanted,
-    error: float,
-) -> Run:
-    keep = [slice(0 if i == 0 else 1, None) for i in range(len(parts))]
-    columns = {
-        name: np.concatenate([p[name][k] for p, k in zip(parts, keep, strict=True)])
-        for name in parts[0].observables
-    }
-    times = np.concatenate([p.times[k] for p, k in zip(parts, keep, strict=True)])
-    end, first = parts[-1], float(parts[0].times[0])
+def _finished(flow: GradientFlow, end: Trajectory, why: str, wanted: Wanted, error: float) -> Run:
+    columns, first = dict(end.observables), float(end.times[0])
     drifts = {n.removeprefix(_DRIFT): columns.pop(n) for n in list(columns) if n.startswith(_DRIFT)}
-    evaluations = sum(p.statistics.evaluations for p in parts)
-    stages = (Stage(end.method, first, end.t_end, evaluations, 0.0, reasons[0]),)
-    met = end.outcome is Outcome.EVENT
-    events = tuple(Happened(e.name, end.t_end, False) for e in wanted.until.events if met)
+    evaluations = end.statistics.evaluations
+    stages = (Stage(end.method, first, end.t_end, evaluations, 0.0, why),)
     rises = count_rises(columns["loss"])
     return Run(
-        times=times,
+        times=end.times,
         observables=columns,
         params={"W": end.params.W, "v": end.params.v},
         outcome=end.outcome,
-        events=events,
+        events=end.events if isinstance(end, KinkedTrajectory) else (),
         error_estimate=error,
         blow_up_time=math.inf,
-        stages=stages,
+        stages=stages if evaluations else (),
         checks=Checks(math.nan, rises, {n: float(np.max(v)) for n, v in drifts.items()}),
         clock=flow.clock,
         rtol=wanted.settings.rtol,
         atol=end.atol,
-        statistics=_total([p.statistics for p in parts]),
+        statistics=end.statistics,
     )
 
 
 def _with_start(
     flow: GradientFlow,
-    functions: Functions,
+    smooth: SmoothFlow,
     saved: Rows,
     start: TwoLayer,
-    early: EarlyFlow,
+    first: Carried,
     run: Run,
 ) -> Run:
-    """`run` with the rows, the stage and the error of the event-exact start before it."""
+    """`run` with the rows, the events, the stage and the error of the event-exact start."""
+    early = first.early
     times, size = np.linspace(0.0, early.time, _ROWS, endpoint=False), largest_entry(start)
     scale = {"log_scale": math.log(size)}
     states = early_states(flow, start.W / size, start.v / size, times, **scale)  # type: ignore[arg-type]
-    data = {"x": flow.x, "y": flow.y}
-    before = rows_of(functions, saved, [{"W": s.W, "v": s.v} for s in states], data)
+    by_name = [{"W": s.W, "v": s.v} for s in states]
+    before = rows_of(smooth.functions, saved, by_name, smooth.data)
     rows = {name: np.concatenate([before[name], run[name]]) for name in run.observables}
-    force, now = flow.vector_field(early.params), early.params
-    rate = largest_entry(force) / largest_entry(now)
-    late = early.error / rate if run.outcome is Outcome.EVENT else early.error
+    met, late = run.outcome is Outcome.EVENT, first.late
+    if not first.ended:
+        late = early.error / pace(flow, early) if met else early.error
     return replace(
         run,
         times=np.concatenate([times, run.times]),
         observables=rows,
-        error_estimate=run.error_estimate + late,
+        events=(*first.happened, *run.events),
+        error_estimate=late if first.ended else run.error_estimate + late,
         stages=(Stage("event-exact", 0.0, early.time, 0, late, early.reason), *run.stages),
     )
 
 
-def _total(all_of_them: list[Statistics]) -> Statistics:
-    sums = jax.tree.map(lambda *values: sum(values), *all_of_them)
-    return Statistics(*sums)
-
-
 def _require(wanted: Wanted) -> None:
-    if wanted.watch.events:
-        raise ParameterError(
-            "events are watched on a network with kinks",
-            expected="levels of the loss in until=...",
-            fix="leave watch out",
-        )
-    others = [e.name for e in wanted.until.events if not e.falling]
-    if others:
-        raise ParameterError(
-            f"the event {others[0]!r} on a network with kinks",
-            expected="levels of the loss, or a final time",
-            fix="until=ft.loss_below(...)",
-        )
     if math.isinf(wanted.t_end) and not wanted.until.events and not wanted.until.classified:
         raise ParameterError(
             "the run has neither a final time nor an event to end it",

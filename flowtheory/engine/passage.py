@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from flowtheory.engine.plateau import SHARE, HandOver
 from flowtheory.flow.along import Met, passages
@@ -30,7 +30,7 @@ from flowtheory.flow.sight import first_look
 from flowtheory.flow.smooth import Functions, SmoothFlow, resolved, snapshot
 from flowtheory.flow.task import Before, Task
 from flowtheory.flow.trail import Trail
-from flowtheory.flow.until import Event, Snapshot
+from flowtheory.flow.until import Event, Snapshot, Until
 from flowtheory.precision import float64
 
 _INFO = np.finfo(np.float64)
@@ -66,6 +66,53 @@ class Passage(NamedTuple):
         return None if times is None else times[times > t_start + self.ahead.time]
 
 
+class Outlook(NamedTuple):
+    """What is looked for on a path.
+
+    Attributes:
+        events: with levels in numbers, those looked at inside a step first.
+        stops: those that end the run.
+        signs: of each at the start.
+        noted: what is past at the start.
+        wanted: which of the events may lie on the path: what only falls does if it is past at the
+            end.
+    """
+
+    events: tuple[Event, ...]
+    stops: frozenset[Event]
+    signs: Float[np.ndarray, " e"]
+    noted: tuple[Happened, ...]
+    wanted: Bool[np.ndarray, " e"]
+
+
+def outlook(
+    flow: SmoothFlow, until: Until, watch: Until, start: Any, end: Any, t_start: float
+) -> Outlook | None:
+    """What to look for between two states; None where an event has ended the run at the first.
+
+    Args:
+        flow: what the events look at.
+        until: events that end the run.
+        watch: events that are noted.
+        start: parameters at `t_start`.
+        end: parameters at the end of the path.
+        t_start: time of the start.
+    """
+    level = flow.plateau(start)
+    events = resolved((*until.events, *watch.events), level)
+    stops = frozenset(e.resolved(level) for e in until.events)
+    first, last = (_values(flow, params, events) for params in (start, end))
+    signs = np.array([e.sign(v) for e, v in zip(events, first, strict=True)])
+    noted = [e for e, v in zip(events, first, strict=True) if e.past(v)]
+    if any(event in stops for event in noted):
+        return None
+    wanted = (signs != 0) & np.array(
+        [not e.falling or v * -e.direction <= 0 for e, v in zip(events, last, strict=True)], bool
+    )
+    happened = tuple(Happened(e.name, t_start, e.direction > 0) for e in noted)
+    return Outlook(events, stops, signs, happened, wanted)
+
+
 def passage(ahead: HandOver, task: Task, start: Any, t_start: float) -> Passage | None:
     """Look for all events on the way to a hand-over.
 
@@ -79,22 +126,14 @@ def passage(ahead: HandOver, task: Task, start: Any, t_start: float) -> Passage 
         None where an event has already ended the run, or is not known well enough, or the path
         leaves the range of float64.
     """
-    flow, until, watch, rtol = task.flow, task.until, task.watch, task.settings.rtol
-    level = flow.plateau(start)
-    events = resolved((*until.events, *watch.events), level)
-    stops = frozenset(e.resolved(level) for e in until.events)
-    first, last = (_values(flow, params, events) for params in (start, ahead.params))
-    signs = np.array([e.sign(v) for e, v in zip(events, first, strict=True)])
-    noted = [e for e, v in zip(events, first, strict=True) if e.past(v)]
-    if any(event in stops for event in noted):
+    flow, rtol = task.flow, task.settings.rtol
+    seen = outlook(flow, task.until, task.watch, start, ahead.params, t_start)
+    if seen is None:
         return None
-    happened = [Happened(e.name, t_start, e.direction > 0) for e in noted]
-    # What only falls is in the plateau if it is past at its end.
-    wanted = (signs != 0) & np.array(
-        [not e.falling or v * -e.direction <= 0 for e, v in zip(events, last, strict=True)], bool
-    )
+    events, stops, signs, noted, wanted = seen
+    happened = list(noted)
     if not wanted.any() and task.times is None:
-        return Passage(ahead, tuple(happened), signs, False, None)
+        return Passage(ahead, noted, signs, False, None)
     trail = ahead.trace()
     if trail is None:
         return None
@@ -130,14 +169,7 @@ def _known(
     if not defect <= SHARE * rtol:
         return None
     relative = defect / leading.lead.gap
-    numbers = (point.params, flow.data, np.float64(met.event.level))
-    with float64():
-        found = _reach(flow.functions, met.event.value, *numbers)
-        reach, rounding = (float(a) for a in found)
-    slope = abs(met.slope) or math.nan
-    late = max(relative / rate, relative * reach / slope)
-    digits = rounding / slope + _INFO.eps * abs(rate * met.time) / rate
-    error = late + digits + ahead.own
+    error = late(flow, met, point.params, relative, rate) + ahead.own
     if not math.isfinite(error):
         return None
     fallen = leading.potential(point.params) - leading.potential(start)
@@ -149,6 +181,25 @@ def _known(
         defect=defect,
         trace=lambda: trail,
     )
+
+
+def late(flow: SmoothFlow, met: Met, params: Any, relative: float, rate: float) -> float:
+    """The error of the time of an event on a path.
+
+    Args:
+        flow: what the event looks at.
+        met: the event.
+        params: parameters there.
+        relative: by how much the parameters of each neuron are off, of themselves.
+        rate: at which they grow.
+    """
+    numbers = (params, flow.data, np.float64(met.event.level))
+    with float64():
+        found = _reach(flow.functions, met.event.value, *numbers)
+        reach, rounding = (float(a) for a in found)
+    slope = abs(met.slope) or math.nan
+    off = max(relative / rate, relative * reach / slope)
+    return off + rounding / slope + _INFO.eps * abs(rate * met.time) / rate
 
 
 @partial(jax.jit, static_argnames=("functions", "value"))

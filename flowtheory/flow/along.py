@@ -8,9 +8,8 @@ to root accuracy.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -20,13 +19,33 @@ from jaxtyping import Array, Bool, Float
 
 from flowtheory.flow.crossing import dips, floors
 from flowtheory.flow.smooth import Functions, SmoothFlow, snapshot
-from flowtheory.flow.trail import Point, Trail
+from flowtheory.flow.trail import Point
 from flowtheory.flow.until import Event
 from flowtheory.precision import float64
 
 _CELLS = 32  # looked at together
 _DIVISIONS = 4  # by 32 each: 1e-6 of a cell, then a secant
 _APART = 1e-6
+
+
+class Path(Protocol):
+    """A path that is known at any place.
+
+    Attributes:
+        grid: places from 0 to the end, so dense that the path is smooth between two of them, but
+            for kinks.
+    """
+
+    @property
+    def grid(self) -> Float[np.ndarray, " g"]: ...  # noqa: D102 - above
+
+    def point(self, s: float) -> Point:
+        """The point at s, as NumPy arrays."""
+        ...
+
+    def points(self, places: Float[np.ndarray, " p"]) -> Point:
+        """Points at rising places, stacked, as NumPy arrays."""
+        ...
 
 
 class Met(NamedTuple):
@@ -86,7 +105,7 @@ class _Bracket(NamedTuple):
 
 
 def passages(
-    trail: Trail,
+    trail: Path,
     flow: SmoothFlow,
     events: tuple[Event, ...],
     signs: Float[np.ndarray, " e"],
@@ -126,7 +145,7 @@ def passages(
 class _Search:
     """Some events on a path."""
 
-    def __init__(self, trail: Trail, flow: SmoothFlow, events: tuple[Event, ...]) -> None:
+    def __init__(self, trail: Path, flow: SmoothFlow, events: tuple[Event, ...]) -> None:
         self.trail, self.flow = trail, flow
         self.keys = tuple(e.value for e in events)
         self.levels = np.array([e.level for e in events])
@@ -135,9 +154,10 @@ class _Search:
         """At up to `_CELLS` + 1 places, with the signs that make the values positive before."""
         count = len(places)
         padded = np.append(places, np.full(_CELLS + 1 - count, places[-1]))
-        args = (self.trail.args, self.flow.data, self.levels, signs, padded)
+        points = self.trail.points(padded)
+        args = points.params, points.tangent, self.flow.data, self.levels, signs, padded
         with float64():
-            found = _looked(self.trail.at, self.flow.functions, self.keys, *args)
+            found = _looked(self.flow.functions, self.keys, *args)
             at, cells = jax.tree.map(np.asarray, found)
         return _Cells(*(a[:count] for a in at), *(a[: count - 1] for a in cells))
 
@@ -181,12 +201,12 @@ class _Search:
         return low + share * (high - low), which, float(slope if np.isfinite(slope) else secant)
 
 
-@partial(jax.jit, static_argnames=("at", "functions", "keys"))
+@partial(jax.jit, static_argnames=("functions", "keys"))
 def _looked(
-    at: Callable[..., Point],
     functions: Functions,
     keys: tuple[Any, ...],
-    args: Any,
+    params: Any,
+    tangents: Any,
     data: Any,
     levels: Float[Array, " e"],
     signs: Float[Array, " e"],
@@ -197,11 +217,10 @@ def _looked(
         found = jnp.stack([value(here, levels[i]) for i, value in enumerate(keys)])
         return jnp.where(signs == 0, 1.0, signs * found)
 
-    def one(s: Array) -> tuple[Array, Array]:
-        point = at(s, args)
-        return jax.jvp(values, (point.params,), (point.tangent,))
+    def one(at: tuple[Any, Any]) -> tuple[Array, Array]:
+        return jax.jvp(values, at[:1], at[1:])
 
-    found, slopes = lax.map(one, places)
+    found, slopes = lax.map(one, (params, tangents))
     widths = jnp.diff(places)[:, None]
     dip, depth = dips(found, slopes, widths)
     floor = floors(found, slopes, widths)

@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Float
 
 from flowtheory.flow.drive import Drive, drive
+from flowtheory.flow.keeping import SECOND
 from flowtheory.flow.position import Keeper
 from flowtheory.flow.recorder import Progress
 from flowtheory.flow.run import Checks, Run
@@ -30,7 +31,6 @@ from flowtheory.outcome import Outcome
 
 COARSER = 10.0
 _COARSEST = 1e-2
-SECOND = "second run"
 _ROUNDING = 1e-12
 
 DEFAULT = Settings(rtol=1e-8)

@@ -17,6 +17,7 @@ from jaxtyping import Float
 from flowtheory.flow.choice import time_left
 from flowtheory.flow.diagnose import Verdict, runaway, standstill
 from flowtheory.flow.dormant import BLUNT, CALM, SHARP, TRUST, dormant, moves, reach
+from flowtheory.flow.keeping import RUN, carry
 from flowtheory.flow.loop import Carry, look, stretch
 from flowtheory.flow.pilot import Leg, Pilot
 from flowtheory.flow.polar import chosen
@@ -460,7 +461,7 @@ def drive(
     *,
     progress: Progress | None = None,
     keeper: Keeper | None = None,
-    part: str = "run",
+    part: str = RUN,
 ) -> Drive:
     """Run a task from `params` to its end.
 
@@ -477,18 +478,5 @@ def drive(
         Faint: `before` has lost what would grow at a saddle that the run has come to.
     """
     run = Drive(task, params, t_start, before)
-    former = keeper.former(part) if keeper else None
-    if former is not None:
-        run.thaw(former)
-    try:
-        while run.outcome is None:
-            run.report(progress)
-            run.advance()
-            if keeper is not None and run.outcome is None:
-                keeper.keep(part, run.frozen, last=False)
-    finally:
-        # An interrupt may come in the middle of a stretch: what was whole before it is kept.
-        if keeper is not None:
-            keeper.keep(part, run.frozen, last=True)
-    run.report(progress)
+    carry(run, progress, keeper, part)
     return run

@@ -226,8 +226,9 @@ class _Loop:
         values, slopes = lax.map(lambda x: jax.jvp(at, (x,), (jnp.ones_like(x),)), grid)
         place, depth = dips(values, slopes, 1 / _SAMPLES)
         floor = jnp.full((_SAMPLES, values.shape[1]), FLOOR)
-        if self.system.any_size:
-            floor = floors(values, slopes, 1 / _SAMPLES)
+        if tiny := self.system.tiny:
+            last = values[:, -tiny:], slopes[:, -tiny:]
+            floor = floor.at[:, -tiny:].set(floors(*last, 1 / _SAMPLES))
         below = jnp.any(depth < -floor, axis=1)
         worst = jnp.argmin(depth / floor, axis=1)
         deepest = grid[:-1] + jnp.take_along_axis(place, worst[:, None], axis=1)[:, 0] / _SAMPLES

@@ -29,6 +29,8 @@ from jaxtyping import Array, Bool, Float, Int
 from flowtheory.errors import ParameterError
 from flowtheory.flow.descend import finish
 from flowtheory.flow.drive import Drive
+from flowtheory.flow.keeping import RUN, SECOND, carry
+from flowtheory.flow.position import Keeper
 from flowtheory.flow.recorder import SAVES, Progress
 from flowtheory.flow.rows import Rows, after, none_yet
 from flowtheory.flow.run import Run
@@ -182,7 +184,9 @@ class Marching(Drive):
         super().__init__(task._replace(settings=settings), params, t_start)
         self.why = f"kinks that are not located; steps of {c:g} over the spectral radius"
         rng = np.random.default_rng(0)
-        self.vector = jax.tree.map(lambda a: rng.standard_normal(np.shape(a)), self._moving())
+        guess = jax.tree.map(lambda a: rng.standard_normal(np.shape(a)), self._moving())
+        self.position = self.position._replace(guess=guess)
+        self._mark = self._here()
 
     def _advance(self) -> None:
         at, settings, left = self.position, self.task.settings, self._steps_left()
@@ -191,7 +195,7 @@ class Marching(Drive):
         stops = self._stops(min(left, settings.chunk))
         grid = Grid(stops.end, stops.saves, np.float64(self.c), stops.max_steps)  # type: ignore[arg-type]
         with float64():
-            numbers = (np.float64(at.s), self._moving(), self.vector, at.marks)
+            numbers = (np.float64(at.s), self._moving(), at.guess, at.marks)
             found = march(self.system, self.task.log_time, self._watched(), grid, *numbers)
             self._book(jax.tree.map(np.asarray, found))
 
@@ -199,11 +203,11 @@ class Marching(Drive):
         at, steps = self.position, int(m.steps)
         products = _FIRST_PRODUCTS + _PRODUCTS * math.ceil(steps / _REFRESH)
         self.stretches += 1
-        self.vector = m.vector
         self.position = at._replace(
             s=float(m.s),
             params=m.state.params,
             dissipated=float(m.state.dissipated),
+            guess=m.vector,
             marks=m.rows.marks,
             accepted=at.accepted + steps,
             evaluations=at.evaluations + EVALUATIONS * steps + 2 * products,
@@ -218,7 +222,13 @@ class Marching(Drive):
 
 
 def march_through(
-    task: Task, params: Params, t_start: float = 0.0, *, c: float = 0.05, progress: Progress | None
+    task: Task,
+    params: Params,
+    t_start: float = 0.0,
+    *,
+    c: float = 0.05,
+    progress: Progress | None,
+    keeper: Keeper | None = None,
 ) -> Run:
     r"""Integrate a network with kinks that nobody locates, with a measured error.
 
@@ -228,6 +238,7 @@ def march_through(
         t_start: where the run begins.
         c: step constant of the coarser run, in (0, 1]; the answer has $c/2$.
         progress: called now and then.
+        keeper: writes both runs down as they go, and knows from where to go on.
 
     Returns:
         The run with $c/2$. Its `error_estimate` is 3 times the difference to the run with $c$.
@@ -240,10 +251,8 @@ def march_through(
     if task.times is not None:
         task = task._replace(times=save_times(task.times, t_start, task.t_end))
     fine, rough = (Marching(task, params, t_start, k) for k in (c / 2, c))
-    for run in (fine, rough):
-        while run.outcome is None:
-            run.report(progress)
-            run.advance()
+    for part, run in ((RUN, fine), (SECOND, rough)):
+        carry(run, progress, keeper, part)
     run = finish(fine, rough)
     # Where steps chatter about a kink, |grad L|^2 is not what is dissipated.
     checks = run.checks._replace(energy=math.nan)

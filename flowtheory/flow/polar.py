@@ -260,6 +260,6 @@ def _polar(system: System, axes: Axes) -> System:
         marks and (lambda s, state, args: marks(s, plain(state, args), args.given)),
         of_plain(system.row),
         core=lambda tangent: tangent._replace(moving=system.core(tangent.moving)),
-        any_size=system.any_size,
+        tiny=system.tiny,
         norm=norm,
     )

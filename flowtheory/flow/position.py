@@ -13,7 +13,7 @@ from flowtheory.flow.dormant import CALM, CALMER, TRUST, Dormant
 from flowtheory.flow.radius import Radius
 from flowtheory.flow.run import Happened, Stage
 from flowtheory.flow.settings import Fixed
-from flowtheory.flow.smooth import Params
+from flowtheory.flow.smooth import Moving, Params
 from flowtheory.outcome import Outcome
 
 
@@ -42,6 +42,7 @@ class Position(NamedTuple):
         lost: by how much a time may be wrong because rounding has excited what was dormant.
         lost_before: the same, without the present saddle.
         origin: of the loop's time.
+        guess: of the fastest motion, where steps through kinks are taken (`march`); else None.
     """
 
     s: float
@@ -65,6 +66,7 @@ class Position(NamedTuple):
     lost: float = 0.0
     lost_before: float = 0.0
     origin: float = 0.0
+    guess: Moving | None = None
 
     def looked(self, found: Dormant, change: float) -> Position:
         """After a look at what grows, before a step that would change the parameters by `change`.
@@ -125,14 +127,30 @@ class Frozen(NamedTuple):
     standing: Standing
 
 
+class Kept(NamedTuple):
+    """A run through kinks in the making, between two stretches.
+
+    Attributes:
+        numbers: what JSON can hold; numbers that are not finite as `files.plain` writes them.
+            `seconds` is the wall time so far, all else is the same for the same run.
+        arrays: by name.
+    """
+
+    numbers: dict[str, Any]
+    arrays: dict[str, np.ndarray]
+
+
+Written = Frozen | Kept
+
+
 class Keeper(Protocol):
     """Where a run is written down, part by part, and from where it is taken up again."""
 
-    def former(self, part: str) -> Frozen | None:
+    def former(self, part: str) -> Written | None:
         """What a part of the run had come to; None to begin it."""
         ...
 
-    def keep(self, part: str, frozen: Callable[[], Frozen], *, last: bool) -> None:
+    def keep(self, part: str, frozen: Callable[[], Written], *, last: bool) -> None:
         """Called after every stretch; `last` if no other call for this part follows."""
         ...
 

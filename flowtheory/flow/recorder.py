@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import jax
@@ -40,8 +40,8 @@ def _rows(model: Model, observe: Observe, data: Samples, states: TwoLayer) -> di
 class Recorder:
     """Collects rows; always evaluates a full buffer, so that it compiles once per shape."""
 
-    def __init__(self, flow: GradientFlow, observe: Observe, progress: Progress | None) -> None:
-        self.flow, self.observe, self.progress = flow, observe, progress
+    def __init__(self, flow: GradientFlow, observe: Observe) -> None:
+        self.flow, self.observe = flow, observe
         self.times: list[float] = []
         self._blocks: list[dict[str, np.ndarray]] = []
         self._spoke = time.monotonic()
@@ -63,10 +63,24 @@ class Recorder:
         """Name -> array with one row a time."""
         return {k: np.concatenate([b[k] for b in self._blocks]) for k in self._blocks[0]}
 
-    def report(self, t: float, params: TwoLayer, outcome: Outcome | None) -> None:
+    def frozen(self, count: int) -> dict[str, np.ndarray]:
+        """The first `count` rows, as arrays by name."""
+        rows = {f"rows/{name}": column[:count] for name, column in self.columns().items()}
+        return {"times": np.array(self.times[:count]), **rows}
+
+    def thaw(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Go on after the rows that `frozen` has given."""
+        prefix = "rows/"
+        self.times = arrays["times"].tolist()
+        rows = {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
+        self._blocks = [rows]
+
+    def report(
+        self, progress: Progress | None, t: float, params: TwoLayer, outcome: Outcome | None
+    ) -> None:
         """Tell the progress callback, not too often while the run goes on."""
         now = time.monotonic()
-        if self.progress and (outcome or now - self._spoke > _QUIET):
+        if progress and (outcome or now - self._spoke > _QUIET):
             self._spoke = now
             loss = self.flow.energy(params)
-            self.progress(t, math.log10(loss) if loss > 0 else -math.inf, outcome)
+            progress(t, math.log10(loss) if loss > 0 else -math.inf, outcome)

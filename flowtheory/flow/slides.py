@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from flowtheory.flow.run import Happened
 from flowtheory.flow.trajectory import Trajectory
 
 
@@ -19,11 +20,13 @@ class KinkedTrajectory(Trajectory):
         sliding: data that are slid along at the end, shape (h, n); inactive in `pattern`.
         shares: share of the active side in the field at the end: 0 inactive, 1 active, between
             for a sliding datum; shape (h, n).
+        events: what was passed on the way, in order of time; the event that ended the run last.
     """
 
     kinds: Int[np.ndarray, " s"]
     sliding: Bool[np.ndarray, "h n"]
     shares: Float[np.ndarray, "h n"]
+    events: tuple[Happened, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -227,7 +227,7 @@ def system(
         marks if dense else None,
         record,
         core=lambda tangent: tangent._replace(dissipated=jnp.zeros_like(tangent.dissipated)),
-        any_size=True,
+        tiny=len(inside),
         norm=partial(tail_norm, functions) if stabilised else None,
     )
 

@@ -29,7 +29,7 @@ from __future__ import annotations
 import math
 import time
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -38,6 +38,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
 from flowtheory.errors import ParameterError
+from flowtheory.files import plain
 from flowtheory.flow.field import (
     Model,
     Params,
@@ -47,7 +48,9 @@ from flowtheory.flow.field import (
     live,
     vector_field,
 )
+from flowtheory.flow.keeping import RUN, SECOND, carry
 from flowtheory.flow.observe import Observe, spectrum
+from flowtheory.flow.position import Keeper, Kept
 from flowtheory.flow.problem import GradientFlow
 from flowtheory.flow.recorder import SAVES, Progress, Recorder
 from flowtheory.flow.schedule import save_times
@@ -60,6 +63,7 @@ ERROR_FACTOR = 1.5
 """Error bar in units of the difference between the runs with c and c/2."""
 
 _CHUNK = 200
+_COUNTS, _NUMBERS = ("saved", "steps", "chunks"), ("t", "escape_time", "seconds")
 _EVALUATIONS = 2
 
 
@@ -142,6 +146,7 @@ def solve_steps(
     escape: float = 0.1,
     max_steps: int = 1_000_000,
     progress: Progress | None = None,
+    keeper: Keeper | None = None,
 ) -> Trajectory:
     r"""Integrate the flow of a kinked network with steps of one kind, with error bars.
 
@@ -155,6 +160,7 @@ def solve_steps(
         escape: level of $\max_i|f(x_i)|$ whose first crossing is recorded, to one step.
         max_steps: budget of steps of each of the two runs.
         progress: called now and then with (t, log10 loss, outcome so far), for both runs in turn.
+        keeper: writes both down as they go, and knows from where to go on.
 
     Returns:
         The run with c/2; `errors` holds the error bars of loss and observables at every saved
@@ -171,15 +177,19 @@ def solve_steps(
             fix="0.2; the error is proportional to c^2",
         )
     require_escape(escape)
-    began = time.monotonic()
     params = flow.start(np.asarray(params.W), np.asarray(params.v))
     saves = save_times(times, 0.0, t_end)
     coarse, fine = (
-        _Marcher(flow, params, saves, Recorder(flow, observe, progress), k, escape)
+        _Marcher(flow, params, saves, Recorder(flow, observe), k, escape, max_steps)
         for k in (c, c / 2)
     )
-    outcome = coarse.run(max_steps).then(fine.run(max_steps))
-    return _result(coarse, fine, outcome, time.monotonic() - began)
+    ends = []
+    for part, run in ((SECOND, coarse), (RUN, fine)):
+        carry(run, progress, keeper, part)
+        assert run.outcome is not None
+        ends.append(run.outcome)
+    outcome = ends[0].then(ends[1])
+    return _result(coarse, fine, outcome)
 
 
 class _Marcher:
@@ -193,28 +203,59 @@ class _Marcher:
         recorder: Recorder,
         c: float,
         escape: float,
+        max_steps: int,
     ) -> None:
         self.flow, self.params, self.saves, self.recorder = flow, params, saves, recorder
+        self.max_steps = max_steps
+        self.outcome: Outcome | None = None
         self.c, self.escape = c, escape
-        self.t, self.escape_time = 0.0, math.inf
+        self.t, self.escape_time, self.seconds = 0.0, math.inf, 0.0
         self.steps = self.saved = self.chunks = 0
         recorder.add_one(0.0, params)
+        self._mark = self._here()
 
-    def run(self, max_steps: int) -> Outcome:
-        outcome = None
-        while outcome is None:
-            self.recorder.report(self.t, self.params, None)
-            self._advance(min(_CHUNK, max_steps - self.steps))
-            outcome = self._judge(max_steps)
-        self.recorder.report(self.t, self.params, outcome)
-        return outcome
+    def advance(self) -> None:
+        """One call of the compiled loop, and what the host makes of it."""
+        began = time.monotonic()
+        self._advance(min(_CHUNK, self.max_steps - self.steps))
+        self.seconds += time.monotonic() - began
+        self.outcome = self._judge()
+        self._mark = self._here()
 
-    def _judge(self, max_steps: int) -> Outcome | None:
+    def report(self, progress: Progress | None) -> None:
+        """Tell the progress callback, not too often while the run goes on."""
+        self.recorder.report(progress, self.t, self.params, self.outcome)
+
+    def _here(self) -> tuple[dict[str, Any], TwoLayer, int]:
+        numbers: dict[str, Any] = {name: getattr(self, name) for name in _COUNTS}
+        numbers |= {name: plain(getattr(self, name)) for name in _NUMBERS}
+        numbers["outcome"] = self.outcome.value if self.outcome else None
+        return numbers, self.params, len(self.recorder.times)
+
+    def frozen(self) -> Kept:
+        """The run after its last whole stretch, whenever it is asked for."""
+        numbers, params, rows = self._mark
+        weights = {"W": np.asarray(params.W), "v": np.asarray(params.v)}
+        return Kept(numbers, {**weights, **self.recorder.frozen(rows)})
+
+    def thaw(self, former: Kept) -> None:
+        """Go on from `former`; a spent budget may have been raised."""
+        numbers, arrays = former
+        for name in _COUNTS:
+            setattr(self, name, numbers[name])
+        for name in _NUMBERS:
+            setattr(self, name, float(numbers[name]))
+        self.params = TwoLayer(arrays["W"], arrays["v"])  # type: ignore[arg-type]
+        self.recorder.thaw(arrays)
+        self.outcome = self._judge()
+        self._mark = self._here()
+
+    def _judge(self) -> Outcome | None:
         if not all(np.all(np.isfinite(p)) for p in self.params):
             return Outcome.NONFINITE
         if self.saved == len(self.saves):
             return Outcome.REACHED_T
-        return Outcome.STEP_LIMIT if self.steps >= max_steps else None
+        return Outcome.STEP_LIMIT if self.steps >= self.max_steps else None
 
     def _advance(self, steps: int) -> None:
         coming = self.saves[self.saved : self.saved + SAVES]
@@ -250,7 +291,7 @@ def _error_bar(good: np.ndarray, rough: np.ndarray) -> np.ndarray:
     return bar
 
 
-def _result(coarse: _Marcher, fine: _Marcher, outcome: Outcome, seconds: float) -> Trajectory:
+def _result(coarse: _Marcher, fine: _Marcher, outcome: Outcome) -> Trajectory:
     rows = min(len(coarse.recorder.times), len(fine.recorder.times))
     rough, good = (
         {k: v[:rows] for k, v in run.recorder.columns().items()} for run in (coarse, fine)
@@ -276,6 +317,6 @@ def _result(coarse: _Marcher, fine: _Marcher, outcome: Outcome, seconds: float) 
             rejected=0,
             evaluations=steps * _EVALUATIONS,
             stretches=coarse.chunks + fine.chunks,
-            seconds=seconds,
+            seconds=coarse.seconds + fine.seconds,
         ),
     )

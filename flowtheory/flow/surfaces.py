@@ -289,12 +289,29 @@ class Surfaces:
         self.sliding[j] = (share > 0) & (share < 1)
         opposite = self._along != self._along[self._group]
         self.pattern[j] = np.where(self.sliding[j], opposite, share == 1)
-        data = np.flatnonzero(self.sliding[j] & (self._group == np.arange(len(share))))
+        self._lay(j)
+        return True
+
+    def _lay(self, j: int) -> None:
+        """The plane of the kinks that neuron j slides along."""
+        data = np.flatnonzero(self.sliding[j] & (self._group == np.arange(len(self.x))))
         self._planes.pop(j, None)
         if data.size:
             q, r = np.linalg.qr(self.x[data].T)
             self._planes[j] = _Plane(data, q.T, np.linalg.solve(r, q.T))
-        return True
+
+    def at(
+        self,
+        pattern: Bool[np.ndarray, "h n"],
+        sliding: Bool[np.ndarray, "h n"],
+        ease: Float[np.ndarray, " h"],
+    ) -> Surfaces:
+        """The same surfaces with other sides, which were decided before."""
+        other = Surfaces(self.x, self.jump, self.left, pattern, sliding)
+        other.ease = ease
+        for j in map(int, np.flatnonzero(sliding.any(axis=1))):
+            other._lay(j)
+        return other
 
 
 def _parallel(units: Float[np.ndarray, "n D"]) -> tuple[np.ndarray, np.ndarray]:

@@ -32,8 +32,8 @@ class System(NamedTuple):
         record: (state, args) -> the row to save; by default the state.
         core: (tangent) -> the tangent with those entries set to zero that the rate does not depend
             on, for the spectral radius; by default all of it.
-        any_size: whether levels may be tiny everywhere; others are of order one, such as cosines,
-            and what is below roundoff of that is no passage.
+        tiny: how many of `levels`, the last ones, may be tiny everywhere; others are of order one,
+            such as cosines, and what is below roundoff of that is no passage.
         norm: (state, new state, error, tolerance, args) -> size of a step's error, at most 1 for a
             good one; by default the worst group.
     """
@@ -45,7 +45,7 @@ class System(NamedTuple):
     marks: Callable[[Array, State, Any], Float[Array, " q"]] | None = None
     record: Callable[[State, Any], Any] | None = None
     core: Callable[[State], State] = lambda tangent: tangent
-    any_size: bool = False
+    tiny: int = 0
     norm: Callable[[State, State, State, Tolerance, Any], Float[Array, ""]] | None = None
 
     def error(

@@ -93,6 +93,12 @@ class Trail(NamedTuple):
             found = _point(self.at, self.args, np.float64(s))
             return jax.tree.map(np.asarray, found)
 
+    def points(self, places: Float[np.ndarray, " p"]) -> Point:
+        """Points at some s, stacked, as NumPy arrays."""
+        with float64():
+            found = _points(self.at, self.args, places)
+            return jax.tree.map(np.asarray, found)
+
     def state(self, t: float) -> Any:
         """theta at time t."""
         return self.point(self.place(t)).params
@@ -101,6 +107,11 @@ class Trail(NamedTuple):
 @partial(jax.jit, static_argnames=("at",))
 def _point(at: Callable[..., Point], args: Any, s: Array) -> Point:
     return at(s, args)
+
+
+@partial(jax.jit, static_argnames=("at",))
+def _points(at: Callable[..., Point], args: Any, places: Array) -> Point:
+    return jax.lax.map(lambda s: at(s, args), places)
 
 
 class _Modes(NamedTuple):

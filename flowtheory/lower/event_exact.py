@@ -157,7 +157,7 @@ def event_exact_start(
             raise ParameterError(
                 f"{name} is {value!r}", expected="a finite number > 0", fix=f"give another {name}"
             )
-    early = _Early(flow, flow.start(W, v), log_scale)
+    early = Early(flow, flow.start(W, v), log_scale)
     if early.refusal:
         return early.nothing(early.refusal)
     return _hand_over(early, t_end, tolerance)
@@ -180,7 +180,7 @@ def early_states(
         times: increasing times.
         log_scale: logarithm of the factor of all weights.
     """
-    early = _Early(flow, flow.start(W, v), log_scale)
+    early = Early(flow, flow.start(W, v), log_scale)
     samples = early.propagate(early.c, times).samples
     sizes = np.exp(samples.log_norm + log_scale)
     return [
@@ -189,7 +189,7 @@ def early_states(
     ]
 
 
-def _hand_over(early: _Early, t_end: float, tolerance: float) -> EarlyFlow:
+def _hand_over(early: Early, t_end: float, tolerance: float) -> EarlyFlow:
     """The latest time, of a grid refined once, at which the estimate holds."""
     linear, logarithmic = np.linspace(0, t_end, _GRID), t_end * np.logspace(-4, -1e-3, _GRID)
     grid = np.sort(np.append(linear, logarithmic))
@@ -251,7 +251,7 @@ class _Feedback(NamedTuple):
     residuals: Float[np.ndarray, "k n"]
 
 
-class _Early:
+class Early:
     """One start, and what is computed from its propagation."""
 
     def __init__(self, flow: GradientFlow, start: TwoLayer, log_scale: float) -> None:
@@ -305,8 +305,9 @@ class _Early:
         return max(worst, rounding) if np.isfinite(worst) else np.inf
 
     def state(self, paths: EffectivePaths, k: int, error: float, reason: str) -> EarlyFlow:
+        """The network at the k-th sample."""
         samples, time = paths.samples, float(paths.samples.times[k])
-        pattern, sliding = _sides_at(paths, time)
+        pattern, sliding = sides_at(paths, time)
         f, log_scale, _ = self.feedback(paths)
         with np.errstate(divide="ignore"):
             log_output = float(np.log(np.max(np.abs(f[k]))) + log_scale[k])
@@ -341,7 +342,7 @@ class _Early:
 _NOT_RELU = "full flow: slopes {:g} and {:g} at the kink, and the closed form is that of a ReLU"
 
 
-def _sides_at(
+def sides_at(
     paths: EffectivePaths, time: float
 ) -> tuple[Bool[np.ndarray, "h n"], Bool[np.ndarray, "h n"]]:
     """Active and sliding data at a time: the last event of every (neuron, datum) before it."""

@@ -1,6 +1,8 @@
 """Starts work again and again, kills it each time, and keeps what each kill left.
 
-python killed.py DIRECTORY SECONDS ...
+python killed.py DIRECTORY MODULE SECONDS ...
+
+MODULE is whose `solve` is killed; before that of `small`, the writing of files is.
 
 Everything is imported and derived once; what is killed is a fork of this process, made before JAX
 starts its threads.
@@ -14,12 +16,12 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from importlib import import_module
 from itertools import count
 from pathlib import Path
 
 import jax
 import numpy as np
-import small
 
 from flowtheory.files import write_file
 
@@ -56,10 +58,11 @@ def write_for_ever(path: Path) -> None:
         write_file(path, "test", 1, {"number": number}, arrays)
 
 
-def main(directory: Path, moments: list[float]) -> None:
+def main(directory: Path, module: str, moments: list[float]) -> None:
     """Print a line a kill: what was killed, and whether it was still at work."""
-    flow, run, file = small.flow(), directory / "run.npz", directory / "file.npz"
-    for number, moment in enumerate(moments):
+    small, run, file = import_module(module), directory / "run.npz", directory / "file.npz"
+    flow = small.flow()
+    for number, moment in enumerate(moments if module == "small" else []):
         print("file", killed(lambda: write_for_ever(file), file, moment), flush=True)
         shutil.copy(file, directory / f"file-{number}.npz")
     for number, moment in enumerate(moments):
@@ -68,4 +71,4 @@ def main(directory: Path, moments: list[float]) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), [float(moment) for moment in sys.argv[2:]])
+    main(Path(sys.argv[1]), sys.argv[2], [float(moment) for moment in sys.argv[3:]])

@@ -63,10 +63,6 @@ def test_other_slopes_keep_their_law_too() -> None:
 
 
 def test_what_is_refused() -> None:
-    with pytest.raises(ParameterError, match="kinks"):
-        RELU.solve(start(0.1), until=ft.norm_above(1.0))
-    with pytest.raises(ParameterError, match="watched"):
-        RELU.solve(start(0.1), 1.0, watch=UNTIL)
     with pytest.raises(ParameterError, match="neither"):
         RELU.solve(start(0.1))
 
@@ -108,6 +104,8 @@ def test_a_level_that_is_out_of_reach_ends_at_rest() -> None:
     assert run.outcome is Outcome.CONVERGED
     assert run.loss[-1] == pytest.approx(0.25, abs=1e-4)
     assert ONE.solve(BLIND, until=ft.loss_below(0.2500001)).outcome is Outcome.EVENT
+    out = ONE.solve(BLIND, until=ft.norm_above(50.0), estimate=False)
+    assert out.outcome is Outcome.CONVERGED
 
 
 def test_budgets_and_tolerances_of_a_user_hold() -> None:
