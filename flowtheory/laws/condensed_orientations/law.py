@@ -7,6 +7,8 @@ is true for $p \le 2$ and for $D = 2$; for $D = 3$ the sharp bound is $p^2 - p +
 
 from __future__ import annotations
 
+from typing import Any
+
 import sympy as sp
 
 from flowtheory.clock import Clock
@@ -40,6 +42,7 @@ from flowtheory.laws.condensed_orientations.formulas import (
 from flowtheory.laws.record import Experiment, Law, Statement, SymbolInfo
 
 ATTACKS = attacks()
+_PROVED: tuple[Any, ...] = (sp.Eq(p, 1), sp.Eq(D, 2))
 # Counts are whole numbers.
 _SAME = Equality(0, absolute=0.5)
 _ONE, _TWO = sp.Integer(1), sp.Integer(2)
@@ -133,7 +136,7 @@ LAW = Law(
     statements=(
         Statement(
             "one or two inputs", "published",
-            sp.Implies(sp.Or(sp.Eq(p, 1), sp.Eq(D, 2)), sp.Le(N, LOW, evaluate=False)), _SOURCE,
+            sp.Implies(sp.Or(*_PROVED), sp.Le(N, LOW, evaluate=False)), _SOURCE,
             "proved there for p = 1 and for D = 2",
         ),
         Statement(
