@@ -310,7 +310,8 @@ def _even(name: str, symbol: sp.Symbol, layer: str, norm: Norm = "frobenius") ->
     )
     return Statement(
         name, "derived", sp.Eq(symbol, expression, evaluate=False),
-        "flowtheory, docs/laws/three-layer-slopes", "gamma_2 = 0; v goes as W1",
+        "flowtheory, docs/laws/three-layer-slopes",
+        "gamma_2 = 0" + "; v goes as W1" * (layer == "W1"),
     )  # fmt: skip
 
 
