@@ -36,6 +36,7 @@ from flowtheory.laws.secondary_plateau_width import LAW as SECONDARY_PLATEAU_WID
 from flowtheory.laws.solvable_diagram import LAW as SOLVABLE_DIAGRAM
 from flowtheory.laws.swing_by import LAW as SWING_BY
 from flowtheory.laws.three_layer_blow_up import LAW as THREE_LAYER_BLOW_UP
+from flowtheory.laws.three_layer_slopes import LAW as THREE_LAYER_SLOPES
 from flowtheory.laws.thresholds_by_degree import LAW as THRESHOLDS_BY_DEGREE
 from flowtheory.laws.unbalanced_linear import LAW as UNBALANCED_LINEAR
 from flowtheory.laws.unimodal_bias import LAW as UNIMODAL_BIAS
@@ -73,6 +74,7 @@ LAWS: Mapping[str, Law] = MappingProxyType(
             LAZY_PREFACTOR,
             SOLVABLE_DIAGRAM,
             PHASE_SLOPES,
+            THREE_LAYER_SLOPES,
             LEADER_SELECTION,
             THRESHOLDS_BY_DEGREE,
             CONDENSED_ORIENTATIONS,

@@ -7,7 +7,6 @@ here to their coefficients.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple
 
@@ -15,7 +14,6 @@ import numpy as np
 from jaxtyping import Float
 from sympy import Expr, Poly
 
-from flowtheory.lower import numeric
 from flowtheory.symbolic.depth_regimes import GAMMA_2, condensation_edge, depth_regimes
 from flowtheory.symbolic.depth_regimes import OfLayers as OfLayers
 from flowtheory.symbolic.phase import GAMMA
@@ -43,14 +41,18 @@ def layer_slopes(gamma: Grid | float, gamma_2: Grid | float, hidden: int) -> OfL
 
 def boundary(gamma_2: Grid | float, hidden: int) -> Grid:
     r"""$\gamma$ at which the input weights begin to condense."""
-    return _boundary(hidden)(gamma_2)
+    y = np.asarray(gamma_2, float)
+    constant, slope = _lowered(hidden).boundary
+    side = (y < 0).astype(np.intp)
+    return constant[side] + slope[side] * y
 
 
 class _Table(NamedTuple):
-    """Coefficients of the formulas of all regimes."""
+    """Coefficients of the formulas of all regimes; the sides are those of gamma_2 >= 0 and < 0."""
 
     slopes: Float[np.ndarray, "layer coefficient regime"]
     edges: Float[np.ndarray, "edge coefficient side"]
+    boundary: Float[np.ndarray, "coefficient side"]
 
 
 @cache
@@ -58,9 +60,11 @@ def _lowered(hidden: int) -> _Table:
     regimes = depth_regimes(hidden)
     slopes = [[_affine(one.expression) for one in regime.slopes] for regime in regimes]
     edges = [[_affine(regime.end) for regime in regimes[k::3]] for k in range(2)]
+    boundary = [_affine(expression) for expression, _ in condensation_edge(hidden).args]
     return _Table(
         np.array(slopes).transpose(1, 2, 0).copy(),
         np.array(edges).transpose(0, 2, 1)[:, [0, 2]].copy(),
+        np.array(boundary).T[[0, 2]].copy(),
     )
 
 
@@ -68,8 +72,3 @@ def _affine(expression: Expr) -> list[float]:
     """Its coefficients of 1, gamma and gamma_2."""
     poly = Poly(expression, GAMMA, GAMMA_2)
     return [float(poly.coeff_monomial(one)) for one in (1, GAMMA, GAMMA_2)]
-
-
-@cache
-def _boundary(hidden: int) -> Callable[..., Grid]:
-    return numeric(condensation_edge(hidden), (GAMMA_2,))

@@ -28,7 +28,7 @@ defined above; whether theirs is the same ratio was not verified.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
 
 import numpy as np
 from jaxtyping import Float
@@ -75,10 +75,10 @@ class DeepPoint:
                 f"layers = {self.layers}", expected="2 or more", fix="layers=3 is two hidden ones"
             )
 
-    @cached_property
+    @property
     def network(self) -> Network:
         """The network $g$."""
-        return fully_connected(self.layers, self.activation)
+        return _network(self.layers, self.activation)
 
     @property
     def kappa(self) -> float:
@@ -119,3 +119,9 @@ class DeepPoint:
         """
         weight = np.float64(self.kappa / len(y))
         return Samples(x, y / self.kappa + np.asarray(offset), weight)  # type: ignore[arg-type]
+
+
+@cache
+def _network(layers: int, activation: str) -> Network:
+    """One object for all points of a diagram: building it takes longer than a run of 64 neurons."""
+    return fully_connected(layers, activation)

@@ -22,6 +22,7 @@ from flowtheory.symbolic.expression import Expr, Head, Indexed
 
 _SUBSCRIPT = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_RELATIONS = {"==": "=", "!=": "≠", "<=": "≤", ">=": "≥"}
 
 
 class Rate(Head):
@@ -197,7 +198,8 @@ class _OneLine(_PaperOrder, StrPrinter):
         return f"|{self._print(expr.args[0])}|"
 
     def _print_Relational(self, expr: Any) -> str:
-        return f"{self._print(expr.lhs)} = {self._print(expr.rhs)}"
+        sign = _RELATIONS.get(expr.rel_op, expr.rel_op)
+        return f"{self._print(expr.lhs)} {sign} {self._print(expr.rhs)}"
 
     def _print_Pi(self, expr: Any) -> Any:
         return "π"

@@ -150,6 +150,7 @@ def test_printing_keeps_denominators_out_of_sums_and_brackets_what_needs_it():
     assert unicode_line(total * sp.Sum(x, (i, 1, n))) == "(Σ_i x) Σ_i f_i"
     assert unicode_line((x + y) / (x - y)) == "(x + y)/(x - y)"
     assert unicode_line(-x * (y + z) / 3) == "-x (y + z)/3"
+    assert [unicode_line(r) for r in (sp.Ge(x, y), sp.Lt(x, y))] == ["x ≥ y", "x < y"]
     assert unicode_line(sp.sqrt(x + y)) == "√(x + y)"
     assert unicode_line(1 / (x * y) ** 2) == "1/(x² y²)"
     assert unicode_line(x ** sp.Rational(3, 2)) == "x^(3/2)"
