@@ -2,7 +2,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 
 import pytest
 import sympy as sp
@@ -18,13 +17,6 @@ from flowtheory.symbolic.printing import Rate, tex, unicode_line
 @pytest.fixture(scope="module")
 def derivation():
     return derive_alignment("exponential")
-
-
-def test_the_derivation_takes_less_than_two_seconds():
-    start = time.perf_counter()
-    fresh = derive_alignment.__wrapped__("two_logistic")
-    assert time.perf_counter() - start < 2
-    assert len(fresh) > 20
 
 
 def test_json_round_trip_of_every_statement(derivation):
