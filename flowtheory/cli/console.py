@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import math
 import signal
 import sys
@@ -30,6 +31,7 @@ from flowtheory.outcome import Outcome
 WIDTH = 80
 USAGE = 2
 INTERRUPTED = 130
+_BREATH = 0.05  # seconds, after which a lost interrupt is sent again
 
 
 def stdout() -> Console:
@@ -105,20 +107,37 @@ def clear_errors(
 
 @contextmanager
 def _noting_interrupts() -> Iterator[list[int]]:
-    """Ctrl-C raises KeyboardInterrupt as always, and is written down too."""
+    """Ctrl-C raises KeyboardInterrupt as always, and is written down too.
+
+    An interrupt that arrives while Python runs a callback of the garbage collector (JAX has one) or
+    a `__del__` is printed and forgotten by the interpreter: it is sent again.
+    """
     seen: list[int] = []
+    lost: list[threading.Timer] = []
 
     def note(number: int, frame: FrameType | None) -> None:
         seen.append(number)
         raise KeyboardInterrupt
 
+    def send_again(forgotten: sys.UnraisableHookArgs) -> None:
+        if not issubclass(forgotten.exc_type, KeyboardInterrupt):
+            former_hook(forgotten)
+            return
+        lost.append(threading.Timer(_BREATH, _thread.interrupt_main))
+        lost[-1].daemon = True
+        lost[-1].start()
+
     if threading.current_thread() is not threading.main_thread():
         yield seen
         return
-    former = signal.signal(signal.SIGINT, note)
+    former, former_hook = signal.signal(signal.SIGINT, note), sys.unraisablehook
+    sys.unraisablehook = send_again
     try:
         yield seen
     finally:
+        for timer in lost:
+            timer.cancel()
+        sys.unraisablehook = former_hook
         signal.signal(signal.SIGINT, former)
 
 

@@ -100,7 +100,7 @@ def solve(
     """
     require_escape(escape)
     params = flow.start(np.asarray(params.W), np.asarray(params.v))
-    if math.isfinite(t_end) or times is not None:
+    if t_end != math.inf or times is not None:
         times = save_times(times, t_start, t_end)
     every = (*until.events, *watch.events)
     relative = any(event.of_plateau for event in every)

@@ -42,7 +42,7 @@ _MAY_REST = (Outcome.CHATTERING, Outcome.EVENT_LIMIT)
 _APART = 1e-12  # of the time: events closer than this are at one time
 _SOON, _MORE, _MOST = 10, 4.0, 1e8  # back within so many steps: its noise, by this factor, up to
 _AT_ORIGIN = 1e-10  # |w_j| over |v_j| where events without end are those of the origin
-_FURTHER, _LONGEST = 2.0, 1e9
+_FURTHER = 2.0
 _AHEAD = 1e3  # of the time so far: at rest is what does not get there in this time
 
 
@@ -190,8 +190,6 @@ class Switching:
             self.outcome = Outcome.REACHED_T
             return
         self.outcome = self._rest()
-        if self.outcome is None and self.horizon > _LONGEST:
-            self.outcome = Outcome.REACHED_T
         if self.outcome is None:
             self._extend()
 

@@ -128,7 +128,8 @@ def test_log_times() -> None:
     ("options", "message"),
     [
         ({"t_end": 0.0}, "from t = 0"),
-        ({"t_end": np.inf}, "from t = 0"),
+        ({"t_end": np.nan}, "from t = 0"),
+        ({"t_end": -np.inf}, "from t = 0"),
         ({"times": np.array([2.0, 1.0])}, "not increasing"),
         ({"times": np.array([1.0, 11.0])}, "span"),
         ({"settings": Settings(atol=1e-9)}, "swallows"),
@@ -148,6 +149,20 @@ def test_bad_options(options: dict[str, Any], message: str) -> None:
 def test_bad_settings(bad: dict[str, Any]) -> None:
     with pytest.raises(ParameterError):
         Settings(**bad)
+
+
+def test_without_a_final_time_a_run_goes_on_until_its_level() -> None:
+    level = 1e-30  # an exponential loss falls like 1/t
+    out = run(t_end=np.inf, until=loss_below(level))
+    assert out.outcome is Outcome.EVENT
+    assert out.loss[-1] == pytest.approx(level)
+    longer = run(t_end=10 * out.t_end, until=loss_below(level))
+    assert longer.outcome is Outcome.EVENT
+    assert longer.t_end == pytest.approx(out.t_end, rel=1e-6)
+
+
+def test_a_level_below_what_the_loss_can_be_is_never_said_to_be_reached() -> None:
+    assert not run(t_end=np.inf, until=loss_below(1e-310)).outcome.ok
 
 
 def test_bad_starts() -> None:

@@ -74,7 +74,8 @@ def test_evidence_is_reproducible(verification):
     known = {e: [row for row in rows if row.experiment == e.name] for e in law.experiments}
     shortest = min((e for e in known if known[e]), key=lambda e: len(known[e]))
     part = replace(law, experiments=(shortest,), claims=(), controls=())
-    again = verify(part, verification.settings).rows
+    found = verify(part, verification.settings).rows
+    again = [row for row in found if row.experiment == shortest.name]
     for first, second in zip(known[shortest], again, strict=True):
         expected = first.as_dict()
         if not math.isfinite(second.predicted):  # the claims have filled it in
