@@ -21,7 +21,8 @@ class _Interrupted:
 def test_an_interrupt_that_python_forgets_is_sent_again(capsys):
     def works() -> None:
         _Interrupted()
-        time.sleep(30)
+        for _ in range(300):
+            time.sleep(0.1)
 
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(typer.Exit) as ended, clear_errors(debug=False):
