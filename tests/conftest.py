@@ -25,9 +25,13 @@ if os.environ.get("CI"):
 # compiled is not compiled again by another, nor by the next session; FLOWTHEORY_CACHE_DIR=off
 # compiles all of it.
 os.environ.setdefault(VARIABLE, str(Path(__file__).parents[1] / ".pytest_cache"))
-# XLA's older code for fused loops is compiled in two thirds of the time and runs as fast. A set
-# XLA_FLAGS, be it empty, is left alone.
-os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
+# Tests compile much and compute little: XLA's older code for fused loops, hardly optimised and in
+# one piece, is compiled in a third of the time. A set XLA_FLAGS, be it empty, is left alone.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=0"
+    " --xla_cpu_parallel_codegen_split_count=1",
+)
 use_compilation_cache(os.environ)
 
 

@@ -197,34 +197,31 @@ def fastest(
     It ends when the residual is below `relative` times the value, or times `least` times the map's
     norm. What is far off in the spectrum is the first to leave the vector.
     """
-    x = jax.random.normal(jax.random.key(0), like.shape, like.dtype)
-    x = x / jnp.linalg.norm(x)
-    Jx = product(x)
-    zero, none = jnp.zeros_like(x), jnp.zeros((), like.dtype)
-    value = jnp.vdot(x, Jx)
-    size = jnp.linalg.norm(Jx)
-    first = _Ritz(x, Jx, zero, zero, value, none + jnp.inf, size, jnp.ones((), jnp.int64))
+    start = jax.random.normal(jax.random.key(0), like.shape, like.dtype)
+    zero, none = jnp.zeros_like(start), jnp.zeros((), like.dtype)
+    first = _Ritz(zero, zero, zero, zero, none, none + jnp.inf, none, jnp.zeros((), jnp.int64))
 
     def unfinished(at: _Ritz) -> Bool[Array, ""]:
         level = jnp.maximum(jnp.abs(at.value), limits.least * at.size)
         return (at.products < limits.products) & (at.rest > limits.relative * level)
 
     def body(at: _Ritz) -> _Ritz:
-        residual = at.Jx - at.value * at.x
+        # The first vector is what is left of none, so that the map is compiled once.
+        residual = jnp.where(at.products == 0, start, at.Jx - at.value * at.x)
         rest = jnp.linalg.norm(residual)
         r, _ = _orthonormal(residual, zero, (at.x,), (at.Jx,))
         Jr = product(r)
+        size = jnp.maximum(at.size, jnp.linalg.norm(Jr))
         p, Jp = _orthonormal(at.p, at.Jp, (at.x, r), (at.Jx, Jr))
         basis, images = jnp.stack([at.x, r, p]), jnp.stack([at.Jx, Jr, Jp])
         small = basis @ images.T
         # A vector that vanished has no say.
-        gone = -jnp.diag(jnp.where(jnp.sum(basis**2, axis=1) > 0, 0.0, 1 + 4 * at.size))
+        gone = -jnp.diag(jnp.where(jnp.sum(basis**2, axis=1) > 0, 0.0, 1 + 4 * size))
         c = jnp.linalg.eigh((small + small.T) / 2 + gone)[1][:, -1]
         x, Jx = c @ basis, c @ images
         c = c.at[0].set(0.0)
         length = jnp.linalg.norm(x)
         x, Jx = x / length, Jx / length
-        size = jnp.maximum(at.size, jnp.linalg.norm(Jr))
         new = _Ritz(x, Jx, c @ basis, c @ images, jnp.vdot(x, Jx), rest, size, at.products + 1)
         return jax.tree.map(lambda a, b: jnp.where(rest > 0, a, b), new, at._replace(rest=rest))
 

@@ -8,7 +8,6 @@ import signal
 import struct
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -225,15 +224,24 @@ assert jax.numpy.ones(1).dtype == np.float32
 
 
 def test_control_c_leaves_no_partial_report(tmp_path):
-    command = [sys.executable, "-m", "flowtheory", "verify", "alignment-time", "--full"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
-    time.sleep(6)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "nothing was written" in said
-    assert "Traceback" not in said
-    assert list(tmp_path.iterdir()) == []
+    run("new-law", "my-guess")
+    law = tmp_path / "my_guess.py"
+    measures = "    import sys, time\n\n    print('began', file=sys.stderr)\n    time.sleep(60)\n"
+    law.write_text(law.read_text().replace("    rng = np", measures + "    rng = np"))
+    place = tmp_path / "empty"
+    place.mkdir()
+    command = [sys.executable, "-m", "flowtheory", "verify", law, "--full"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=place) as process:
+        assert process.stderr is not None
+        said = [process.stderr.readline()]
+        while said[-1] not in ("began\n", ""):
+            said.append(process.stderr.readline())
+        process.send_signal(signal.SIGINT)
+        said.append(process.stderr.read())
+    assert process.returncode == 130, said
+    assert "nothing was written" in said[-1]
+    assert "Traceback" not in "".join(said)
+    assert list(place.iterdir()) == []
 
 
 def test_verify_certify_says_what_is_proved(tmp_path):
