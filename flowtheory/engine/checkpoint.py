@@ -30,7 +30,7 @@ EVERY = 60.0
 """Seconds between two checkpoints, at least."""
 
 _SHARE = 20.0  # writing may take a twentieth of the time
-_ARRAYS = ("signs", "marks")
+_ARRAYS = ("signs", "crossed", "marks")
 _SHOWN = 60
 
 

@@ -38,7 +38,7 @@ from flowtheory.flow.smooth import (
 )
 from flowtheory.flow.system import Start, Status, Stops, System, Tolerance
 from flowtheory.flow.task import NOTHING, Before, Driven, Faint, Task, require_task
-from flowtheory.flow.until import Event, Until
+from flowtheory.flow.until import Event, Until, again
 from flowtheory.outcome import Outcome
 from flowtheory.precision import float64
 
@@ -104,6 +104,7 @@ class Drive:
             params=params,
             dissipated=before.dissipated,
             signs=signs,
+            crossed=np.full(len(signs), -math.inf),
             runaway=_RUNAWAY * max(1.0, float(size)),
             marks=np.zeros(0),
             accepted=0,
@@ -412,12 +413,13 @@ class Drive:
 
     def _passed(self, index: int) -> None:
         """An event was landed on: note it if its direction is asked for, and turn its sign."""
-        event, signs = self.events[index], self.position.signs.copy()
+        event, at = self.events[index], self.position
+        signs, crossed = at.signs.copy(), at.crossed.copy()
         asked, after = event.passed(signs[index])
-        if asked:
+        if asked and not again(self.t, crossed[index]):
             self._note(event, self.t, rising=bool(signs[index] < 0))
-        signs[index] = after
-        self.position = self.position._replace(signs=signs)
+        signs[index], crossed[index] = after, self.t
+        self.position = at._replace(signs=signs, crossed=crossed)
 
     def _note(self, event: Event, t: float, rising: bool | None = None) -> None:
         self.happened.append(

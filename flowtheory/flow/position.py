@@ -26,6 +26,7 @@ class Position(NamedTuple):
         params: parameters.
         dissipated: loss dissipated so far.
         signs: of the events, see `Watched`.
+        crossed: time at which each last changed its sign; -inf for never.
         runaway: norm at which to ask about a blow-up.
         marks: of the last row saved.
         accepted: steps taken.
@@ -50,6 +51,7 @@ class Position(NamedTuple):
     params: Params
     dissipated: float
     signs: Float[np.ndarray, " e"]
+    crossed: Float[np.ndarray, " e"]
     runaway: float
     marks: Float[np.ndarray, " q"]
     accepted: int

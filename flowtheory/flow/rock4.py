@@ -41,6 +41,7 @@ _ITERATIONS, _CONVERGED = 100, 1e-10
 _TARGETS = 1 / np.array([1.0, 2, 3, 6, 4, 8, 12, 24])
 _START = np.array([1.0, 0, 0, 0, 0, 0, 0, 0])  # elementary weights of h F(y_0)
 _ESTIMATE = 0.1
+_AT_THE_END = 0.02  # weight of F(y_1): more, and the second estimate would not be the smaller one
 # The coefficients of `finishing` as s grows, to start from: a_ij by rows, b_i, scales.
 _WEIGHTS = [0.0751, -0.7256, 1.0954, 0.4795, -0.3981, 0.4799, 0.0350, 0.1726, 0.2207, 0.2450]
 _LAST = np.append(_WEIGHTS, [0.8985, 0.8980, 1.0350, 0.9609])
@@ -66,7 +67,7 @@ class Stages(NamedTuple):
         inner: $a_{ij}$ of the four last stages, strictly lower triangular.
         outer: their weights $b_i$.
         last: the scales of their evaluations.
-        error: weights of the error estimate on their slopes and on $F(y_0)$.
+        error: weights of the two error estimates on their slopes, on $F(y_0)$ and $F(y_1)$.
     """
 
     mu: Float[np.ndarray, " m"]
@@ -75,7 +76,7 @@ class Stages(NamedTuple):
     inner: Float[np.ndarray, "4 4"]
     outer: Float[np.ndarray, " 4"]
     last: Float[np.ndarray, " 4"]
-    error: Float[np.ndarray, " 5"]
+    error: Float[np.ndarray, "2 6"]
 
 
 class Table(NamedTuple):
@@ -101,7 +102,7 @@ class Table(NamedTuple):
     inner: Float[np.ndarray, "members 4 4"]
     outer: Float[np.ndarray, "members 4"]
     last: Float[np.ndarray, "members 4"]
-    error: Float[np.ndarray, "members 5"]
+    error: Float[np.ndarray, "members 2 6"]
 
 
 def interval(s: int) -> float:
@@ -209,8 +210,10 @@ def finishing(p: Weights, guess: Float[np.ndarray, " 14"]) -> tuple[np.ndarray, 
 
     Of the 14 coefficients ($a_{ij}$, $b_i$ and the scales of the stages), 8 serve the order
     conditions and the others bring the stages as near to order 2 as they can. Returns $a_{ij}$,
-    $b_i$, scales and weights of the error estimate: the difference to a solution of order 3 made
-    of the four slopes and $F(y_0)$.
+    $b_i$, scales and weights of the error estimates: differences to solutions of order 3. The first
+    is made of the four slopes and $F(y_0)$, and blind to what begins in the last ninth of the step,
+    where none of them lies. The second has $F(y_1)$ besides, and is 0 for $F = \lambda y$ to order
+    4, so that elsewhere it is the smaller one.
     """
     from scipy.linalg import null_space
     from scipy.optimize import least_squares
@@ -227,10 +230,12 @@ def finishing(p: Weights, guess: Float[np.ndarray, " 14"]) -> tuple[np.ndarray, 
     order, _, slopes = _last_stages(p, c)
     if np.max(np.abs(order)) > 1e-12:
         raise AssertionError("the order conditions were not solved")
-    rows = np.array([*slopes, _START])
-    error = null_space(rows[:, :4].T)[:, 0]
-    error *= _ESTIMATE * _TARGETS[7] / (error @ rows[:, 7])
-    return _lower(c), c[6:10], c[10:], error
+    rows = np.array([*slopes, _START, _slope(_TARGETS)])
+    first = np.append(null_space(rows[:5, :4].T)[:, 0], 0.0)
+    first *= _ESTIMATE * _TARGETS[7] / (first @ rows[:, 7])
+    second = null_space(rows[:, [0, 1, 2, 3, 7]].T)[:, 0]
+    second *= _AT_THE_END / second[5]
+    return _lower(c), c[6:10], c[10:], np.array([first, second])
 
 
 def _lower(c: Float[np.ndarray, " 14"]) -> Float[np.ndarray, "4 4"]:

@@ -131,7 +131,9 @@ def _rock4_step(F: Field, y: Vector, f: Vector, h: Float[Array, ""], s: Int[Arra
 
     slopes = lax.fori_loop(0, 4, finish, jnp.zeros((4, *y.shape), y.dtype))
     end = y + x + h * outer @ slopes
-    return Step(end, F(end), h * (weights[:4] @ slopes + weights[4] * f))
+    at_end = F(end)
+    first, second = h * weights @ jnp.stack([*slopes, f, at_end])
+    return Step(end, at_end, jnp.where(jnp.abs(second) > jnp.abs(first), second, first))
 
 
 _RKC2_REACH = (RKC2_LARGEST**2 - 1) / 1.54

@@ -32,7 +32,7 @@ from flowtheory.flow.standing import rests
 from flowtheory.flow.surfaces import Crossing, Surfaces, Target, switch_kinds
 from flowtheory.flow.system import Start, Status, Stops, Tolerance
 from flowtheory.flow.trajectory import Statistics, Switches
-from flowtheory.flow.until import Event
+from flowtheory.flow.until import Event, again
 from flowtheory.outcome import Outcome
 from flowtheory.precision import float64
 
@@ -111,6 +111,7 @@ class Switching:
             self.escape_time = self.t
         seen = list(zip(events, map(float, values), strict=True))
         self.signs = np.array([e.sign(v) for e, v in seen]) if task.signs is None else task.signs
+        self.crossed = np.full(len(events), -math.inf)
         for e, v in seen:
             if task.signs is None and e.past(v):
                 self._note(e, e.direction > 0)
@@ -204,12 +205,12 @@ class Switching:
 
     def _passed(self, index: int) -> None:
         """An event was landed on: note it if its direction is asked for, and turn its sign."""
-        event, signs = self.task.events[index], self.signs.copy()
+        event, signs, crossed = self.task.events[index], self.signs.copy(), self.crossed.copy()
         asked, after = event.passed(signs[index])
-        if asked:
+        if asked and not again(self.t, crossed[index]):
             self._note(event, bool(signs[index] < 0))
-        signs[index] = after
-        self.signs = signs
+        signs[index], crossed[index] = after, self.t
+        self.signs, self.crossed = signs, crossed
 
     def _note(self, event: Event, rising: bool) -> None:
         self.happened.append(Happened(event.name, self.t, rising))
@@ -286,7 +287,8 @@ class Switching:
         numbers = {name: getattr(self, name) for name in (*_COUNTS, *_NUMBERS)}
         sides = self.surfaces
         arrays = {name: getattr(sides, name).copy() for name in _SIDES}
-        arrays |= {"W": self.params.W, "v": self.params.v, "signs": self.signs, "saves": self.saves}
+        arrays |= {"W": self.params.W, "v": self.params.v, "saves": self.saves}
+        arrays |= {"signs": self.signs, "crossed": self.crossed}
         numbers["outcome"], numbers["visits"] = self.outcome, self.visits
         counts = len(self.recorder.times), len(self.switches), len(self.happened)
         return _Mark(numbers, arrays, *counts)
@@ -317,7 +319,7 @@ class Switching:
         self.visits = {(j, i): step for j, i, step in numbers["visits"]}
         self.happened = [Happened(name, float(t), on) for name, t, on in numbers["happened"]]
         self.params = TwoLayer(arrays["W"], arrays["v"])  # type: ignore[arg-type]
-        self.signs, self.saves = arrays["signs"], arrays["saves"]
+        self.signs, self.crossed, self.saves = (arrays[k] for k in ("signs", "crossed", "saves"))
         self.surfaces = self.surfaces.at(*(arrays[name].copy() for name in _SIDES))
         self.switches = [(t, int(j), int(i), bool(on), int(k)) for t, j, i, on, k in _rows(arrays)]
         self.recorder.thaw(arrays)

@@ -8,6 +8,7 @@ is not missed.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
@@ -39,6 +40,13 @@ class Snapshot(NamedTuple):
 
 
 Value = Callable[[Snapshot, Float[Array, ""]], Float[Array, ""]]
+
+_AT_ONCE = 256 * sys.float_info.epsilon  # of the time: what rounding of a value makes of a root
+
+
+def again(t: float, crossed: float) -> bool:
+    """Whether a passage at `t` is the one at `crossed` once more: a root that rounding blurs."""
+    return t - crossed <= _AT_ONCE * abs(t)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from functools import partial
 from typing import Any
 
 import diffrax
@@ -91,6 +93,23 @@ def test_polynomial_matches_the_exponential(method: Stabilised) -> None:
         assert power == pytest.approx(ORDER[method] + 1, abs=0.1)
         estimated = linregress(np.log(-z), np.log(np.abs(error))).slope
         assert estimated == pytest.approx(SCHEMES[method].estimate, abs=0.1)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_end_of_a_plateau_is_estimated_where_a_step_ends_at_it(method: Stabilised) -> None:
+    """y' = 1 - c exp(k (y - 1)) from 0: what grows is there in the last 1/k of the step only."""
+    with float64():
+        y, h = jnp.zeros(1), jnp.array(1.0)
+        for c, k in itertools.product((1.0, 0.1, 0.01), (4.0, 16.0, 40.0, 120.0, 300.0)):
+            field = partial(_saturating, c=c, k=k)
+            made = SCHEMES[method].step(field, y, field(y), h, SCHEMES[method].choose(jnp.array(k)))
+            exact = 1 - np.log(1 + c - c * np.exp(-k)) / k
+            error = abs(float(made.y[0]) - exact)
+            assert 1e-5 < error < 3 * abs(float(made.error[0]))
+
+
+def _saturating(y: Any, *, c: float, k: float) -> Any:
+    return 1 - c * jnp.exp(k * (y - 1))
 
 
 def spiral(y: Any) -> Any:

@@ -63,7 +63,7 @@ def test_on_the_kink_they_are_as_near_as_the_step_is_short():
     assert np.ptp([on.mean() for on in trapped]) < 2e-3
     distances = [run.distance for run in runs]
     first, second = np.abs(np.diff(distances)) / distances[-1]
-    assert first < 4e-3
+    assert first < 5e-3  # 3.8e-3, or 4.2e-3 where products and sums are rounded one by one
     assert second < first / 3
 
 

@@ -26,6 +26,7 @@ BOUND = (t - s) * (L_s - L_t) / m
 
 LAW = "wasserstein-motion"
 SAMPLES, DIMENSION, NEURONS = 3, 2, 3
+_SPACING = 0.02
 _WEAK = 1e-2  # growth rate at zero output below which a run takes too long
 
 
@@ -56,7 +57,9 @@ def _measured(part: float) -> Callable[[Float[np.ndarray, " numbers"]], Evidence
         flow = GradientFlow(NETWORK, "half_mse", x=x, y=labels)
         if growth(flow).rate < _WEAK:
             return None
-        run = descended(flow, {"W": 10.0**scale * grid[:, 1:], "v": 10.0**scale * grid[:, 0]})
+        run = descended(
+            flow, {"W": 10.0**scale * grid[:, 1:], "v": 10.0**scale * grid[:, 0]}, _SPACING
+        )
         ratio, lost = ratios(run)
         ratio = np.where(lost > part * flow.plateau(run.params), ratio, 0.0)
         i, j = np.unravel_index(int(np.argmax(ratio)), ratio.shape)

@@ -87,12 +87,16 @@ def _start(flow: GradientFlow, rng: np.random.Generator, scale: float, aligned: 
     return start
 
 
-def descended(flow: GradientFlow, start: Params) -> Run:
-    """A run until two fifths of the loss at zero output are gone, or 60 units of 1/lambda."""
+def descended(flow: GradientFlow, start: Params, spacing: float | None = None) -> Run:
+    r"""A run until two fifths of the loss at zero output are gone, or 60 units of $1/\lambda$.
+
+    Rows are the steps, or `spacing` units of $1/\lambda$ apart: steps are where rounding has them.
+    """
     level = 0.6 * flow.plateau(start)
-    rate = linear_growth(flow).rate
+    unit = 1 / linear_growth(flow).rate
+    times = None if spacing is None else unit * np.arange(spacing, 60, spacing)
     return flow.solve(
-        start, t_end=60 / rate, until=loss_below(level), save="parameters", rtol=1e-10
+        start, 60 * unit, until=loss_below(level), times=times, save="parameters", rtol=1e-10
     )
 
 
