@@ -24,6 +24,7 @@ norm.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Generic, NamedTuple, TypeVar
 
 from sympy import (
@@ -151,8 +152,7 @@ def depth_regimes(hidden_layers: int | Symbol = HIDDEN_LAYERS) -> tuple[DepthReg
     Raises:
         ParameterError: `hidden_layers` is neither.
     """
-    H = depth(hidden_layers)
-    return (*_side(H, first=False), *_side(H, first=True))
+    return _regimes(depth(hidden_layers))
 
 
 def start_exponents(hidden_layers: int | Symbol = HIDDEN_LAYERS) -> tuple[Expr, Expr]:
@@ -189,6 +189,11 @@ def depth(hidden_layers: object) -> Expr:
             fix="hidden_layers=2 for three layers of weights",
         )
     return Integer(hidden_layers)
+
+
+@cache
+def _regimes(H: Expr) -> tuple[DepthRegime, ...]:
+    return (*_side(H, first=False), *_side(H, first=True))
 
 
 def _side(H: Expr, first: bool) -> tuple[DepthRegime, ...]:
