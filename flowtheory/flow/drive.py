@@ -38,7 +38,7 @@ from flowtheory.flow.smooth import (
 )
 from flowtheory.flow.system import Start, Status, Stops, System, Tolerance
 from flowtheory.flow.task import NOTHING, Before, Driven, Faint, Task, require_task
-from flowtheory.flow.until import Event, Until, again
+from flowtheory.flow.until import Event, Until
 from flowtheory.outcome import Outcome
 from flowtheory.precision import float64
 
@@ -414,11 +414,9 @@ class Drive:
     def _passed(self, index: int) -> None:
         """An event was landed on: note it if its direction is asked for, and turn its sign."""
         event, at = self.events[index], self.position
-        signs, crossed = at.signs.copy(), at.crossed.copy()
-        asked, after = event.passed(signs[index])
-        if asked and not again(self.t, crossed[index]):
-            self._note(event, self.t, rising=bool(signs[index] < 0))
-        signs[index], crossed[index] = after, self.t
+        noted, signs, crossed = event.turned(index, self.t, at.signs, at.crossed)
+        if noted:
+            self._note(event, self.t, rising=bool(at.signs[index] < 0))
         self.position = at._replace(signs=signs, crossed=crossed)
 
     def _note(self, event: Event, t: float, rising: bool | None = None) -> None:

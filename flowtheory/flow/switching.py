@@ -32,7 +32,7 @@ from flowtheory.flow.standing import rests
 from flowtheory.flow.surfaces import Crossing, Surfaces, Target, switch_kinds
 from flowtheory.flow.system import Start, Status, Stops, Tolerance
 from flowtheory.flow.trajectory import Statistics, Switches
-from flowtheory.flow.until import Event, again
+from flowtheory.flow.until import Event
 from flowtheory.outcome import Outcome
 from flowtheory.precision import float64
 
@@ -205,12 +205,10 @@ class Switching:
 
     def _passed(self, index: int) -> None:
         """An event was landed on: note it if its direction is asked for, and turn its sign."""
-        event, signs, crossed = self.task.events[index], self.signs.copy(), self.crossed.copy()
-        asked, after = event.passed(signs[index])
-        if asked and not again(self.t, crossed[index]):
-            self._note(event, bool(signs[index] < 0))
-        signs[index], crossed[index] = after, self.t
-        self.signs, self.crossed = signs, crossed
+        event, rising = self.task.events[index], bool(self.signs[index] < 0)
+        noted, self.signs, self.crossed = event.turned(index, self.t, self.signs, self.crossed)
+        if noted:
+            self._note(event, rising)
 
     def _note(self, event: Event, rising: bool) -> None:
         self.happened.append(Happened(event.name, self.t, rising))

@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
@@ -42,11 +43,6 @@ class Snapshot(NamedTuple):
 Value = Callable[[Snapshot, Float[Array, ""]], Float[Array, ""]]
 
 _AT_ONCE = 256 * sys.float_info.epsilon  # of the time: what rounding of a value makes of a root
-
-
-def again(t: float, crossed: float) -> bool:
-    """Whether a passage at `t` is the one at `crossed` once more: a root that rounding blurs."""
-    return t - crossed <= _AT_ONCE * abs(t)
 
 
 @dataclass(frozen=True)
@@ -86,6 +82,29 @@ class Event:
     def passed(self, sign: float) -> tuple[bool, float]:
         """Whether a passage from that sign is one that is asked for, and the sign after it."""
         return self.direction == 0 or sign == -self.direction, 0.0 if self.falling else -sign
+
+    def turned(
+        self,
+        index: int,
+        t: float,
+        signs: Float[np.ndarray, " e"],
+        crossed: Float[np.ndarray, " e"],
+    ) -> tuple[bool, Float[np.ndarray, " e"], Float[np.ndarray, " e"]]:
+        """Whether a passage at `t` is to be noted, and signs and times of all events after it.
+
+        A passage at the time of the last one is that one again: a root that rounding blurs.
+
+        Args:
+            index: of this event among all.
+            t: time of the passage.
+            signs: of all, as `sign` has them.
+            crossed: time of the last passage of each; -inf for none.
+        """
+        asked, after = self.passed(signs[index])
+        new = t - crossed[index] > _AT_ONCE * abs(t)
+        signs, crossed = signs.copy(), crossed.copy()
+        signs[index], crossed[index] = after, t
+        return bool(asked and new), signs, crossed
 
     def resolved(self, plateau: float) -> Event:
         """The event with its level in numbers, for the loss `plateau` of zero output."""

@@ -127,6 +127,20 @@ def test_an_event_may_end_a_run_in_the_closed_form(full: ft.Run) -> None:
     assert np.all(np.diff(run.times) > 0)
 
 
+@pytest.mark.parametrize("direction", [0, 1, -1])
+def test_a_root_that_rounding_blurs_is_one_passage(direction: Any) -> None:
+    """Up, down and up within a few roundings of the time is up; down later is another passage."""
+    event = ft.event(small_kinked.wave, direction).events[0]
+    signs, crossed, noted = np.array([1.0, -1.0]), np.full(2, -np.inf), []
+    for t in (15.0, np.nextafter(15.0, 16.0), 15.0 * (1 + 1e-15), 15.001):
+        rising = bool(signs[1] < 0)
+        new, signs, crossed = event.turned(1, t, signs, crossed)
+        noted += [rising] * new
+    assert noted == {0: [True, False], 1: [True], -1: [False]}[direction]
+    assert signs.tolist() == [1.0, -1.0]
+    assert crossed.tolist() == [-np.inf, 15.001]
+
+
 def bump(at: Any) -> Any:
     return at.params["v"][0] - 0.7
 

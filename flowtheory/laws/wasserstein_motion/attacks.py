@@ -26,7 +26,7 @@ BOUND = (t - s) * (L_s - L_t) / m
 
 LAW = "wasserstein-motion"
 SAMPLES, DIMENSION, NEURONS = 3, 2, 3
-_SPACING = 0.02
+_SPACING = 0.02  # of the rows, in units of 1/lambda
 _WEAK = 1e-2  # growth rate at zero output below which a run takes too long
 
 
