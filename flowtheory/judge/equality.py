@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import stats
 
 from flowtheory.judge.evidence import Evidence
 from flowtheory.judge.finding import Finding, nothing_measured
@@ -69,6 +68,8 @@ class Mean:
 
     def judge(self, claim: str, rows: Sequence[Evidence], detail: str = "") -> Finding:
         """The deciding number is the mean ratio, with its interval."""
+        from scipy import stats  # here, because it takes half a second to load
+
         expected = f"{self.statistic} ratio in 1 +- {self.tolerance:g}"
         ratios = np.array([row.ratio for row in rows if math.isfinite(row.ratio)])
         if ratios.size < 3:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy import stats
+from scipy.special import stdtrit
 
 from flowtheory.errors import DataError
 from flowtheory.judge.verdict import Verdict
@@ -126,7 +126,7 @@ def _line(
     slope = float(rest_x @ rest_y) / size
     scatter = rest_y - slope * rest_x
     freedom = x.size - u.shape[1] - 1
-    spread = stats.t.ppf(0.5 + LEVEL / 2, freedom) if freedom > 0 else math.inf
+    spread = stdtrit(freedom, 0.5 + LEVEL / 2) if freedom > 0 else math.inf
     # An exact fit scatters not at all, with however few points.
     deviation = float(np.linalg.norm(scatter))
     half = spread * deviation / math.sqrt(max(freedom, 1) * size) if deviation > 0 else 0.0
@@ -141,6 +141,6 @@ def _mean_of(lines: Sequence[tuple[float, float]]) -> tuple[float, float]:
     slopes, halves = np.array(lines).reshape(-1, 2).T
     if slopes.size < 3:
         return (float(slopes.mean()) if slopes.size else math.nan), math.inf
-    t = stats.t.ppf(0.5 + LEVEL / 2, slopes.size - 1)
+    t = stdtrit(slopes.size - 1, 0.5 + LEVEL / 2)
     half = t * slopes.std(ddof=1) / math.sqrt(slopes.size) + halves.mean()
     return float(slopes.mean()), float(half)

@@ -6,8 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy import stats
-
 from flowtheory.judge.evidence import Evidence
 from flowtheory.judge.finding import Finding, nothing_measured
 from flowtheory.judge.fit import LEVEL
@@ -26,6 +24,8 @@ class Proportion:
 
     def judge(self, claim: str, rows: Sequence[Evidence], detail: str = "") -> Finding:
         """The deciding number is the share of rows in which it happened, with its interval."""
+        from scipy import stats  # here, because it takes half a second to load
+
         seen = [row for row in rows if math.isfinite(row.measured)]
         if not seen:
             return nothing_measured(claim, "a share", detail)

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy import stats
 
 from flowtheory.errors import DataError
 from flowtheory.lower import lower, lower_all, numeric
@@ -134,6 +133,8 @@ def second_order_constant(
     Raises:
         DataError: $K^a$ is singular, or an input is 0.
     """
+    from scipy import stats  # here, because it takes half a second to load
+
     sigma = find_activation(activation)
     gaussian_kernels(sigma)  # refuses what is not of degree 1
     kernel = lazy_kernels(x, activation).output
@@ -299,6 +300,8 @@ def _require_regular(values: Float[np.ndarray, " n"]) -> None:
 
 def _nodes(x: Inputs) -> list[tuple[np.ndarray, np.ndarray]]:
     """Sets of input weights and their shares, for integrands of degree 2 with kinks at the data."""
+    from scipy import stats  # here, because it takes half a second to load
+
     _, sizes, frame = np.linalg.svd(x, full_matrices=False)
     frame = frame[sizes > 1e-10 * sizes[0]]
     if len(frame) == 2:

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy import stats
 
 Grid = Float[np.ndarray, "gamma_prime gamma"]
 Widths = Float[np.ndarray, " widths"]
@@ -40,6 +39,8 @@ def slope_errors(
     logs: Float[np.ndarray, "widths gamma_prime gamma seeds"], widths: Widths
 ) -> Float[np.ndarray, "gamma_prime gamma"]:
     """Half the 95 % interval of the mean slope: one slope a seed, Student's t; NaN for one seed."""
+    from scipy import stats  # here, because it takes half a second to load
+
     slopes = log_slopes(logs, widths)
     seeds = slopes.shape[-1]
     if seeds < 2:

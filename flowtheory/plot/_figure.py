@@ -29,7 +29,8 @@ class PaperFigure(Figure):
     def draw(self, renderer: Any) -> None:
         """Draw in our style."""
         super().draw(renderer)
-        self.set_layout_engine("none")
+        # None at all: a placeholder ("none") has matplotlib draw every file twice.
+        self.set_layout_engine(None)
 
     @styled
     def savefig(self, *args: Any, **kwargs: Any) -> None:

@@ -11,6 +11,7 @@ from sweep.toy import PROBE
 
 from flowtheory.errors import FileFormatError, ParameterError, UnknownNameError
 from flowtheory.sweep import Home, Measure, Parameter, Probe, Study, plan, read_study
+from flowtheory.sweep.waiting import Waiting, bucket
 
 ROOT = Path(__file__).parents[2]
 
@@ -131,3 +132,24 @@ def test_the_example_studies_are_read(example):
     study = read_study(example)
     assert plan(study)
     assert len(set(study.keys)) == study.size
+
+
+def test_a_worker_stays_with_what_it_has_compiled_and_helps_where_most_is_left():
+    probe = dataclasses.replace(PROBE, bucket=lambda cell: cell["x"], cost=lambda cell: cell["x"])
+
+    class There(Home):
+        def probe(self) -> Probe:
+            return probe
+
+    # Buckets 2, 3 and 4 of three batches each; a batch of bucket x costs 4 x.
+    study = dataclasses.replace(squares([2, 3, 4], 12), probe=probe, home=There(HOME.address))
+    waiting = Waiting(plan(study))
+    taken = [(waiting.take(last), last) for last in (None, None, 4.0, 4.0, 3.0, None)]
+    assert [bucket(batch) for batch, _ in taken] == [4, 3, 4, 4, 3, 2]
+    # Nothing is fresh. Bucket 4 gets one back; then 2 has two batches of cost 8, 3 has one of 12.
+    waiting.put_back(taken[0][0])
+    assert [bucket(waiting.take(4.0)) for _ in range(2)] == [4, 2]
+    rest = []
+    while waiting:
+        rest.append(bucket(waiting.take(None)))
+    assert rest == [3, 2]
