@@ -48,11 +48,29 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFil
     return _ByFile(config, log)
 
 
+_MOST = 1_500_000_000  # bytes; forgetting takes seconds, and there are 200 files
+
+
+def _resident() -> float:
+    """Memory of this process, in bytes; infinite where it is not known."""
+    if sys.platform != "linux":
+        return float("inf")
+    pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """What is imported by now stays: the collector need not look at its objects again."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _forget_compiled_programs() -> Iterator[None]:
-    """A worker does not keep the programs of one file, up to hundreds of MB, for the next."""
+    """A worker does not keep the programs of all files, up to hundreds of MB each."""
     yield
-    if "jax" in sys.modules:
+    if "jax" in sys.modules and _resident() > _MOST:
         sys.modules["jax"].clear_caches()
         gc.collect()
         if sys.platform == "linux" and hasattr(ctypes.CDLL(None), "malloc_trim"):

@@ -16,7 +16,7 @@ from flowtheory.report.diagram import NUMBERS, PAGE, answer
 from flowtheory.report.evidence import plain, to_json
 from flowtheory.report.page import environment
 from flowtheory.report.place import Place
-from flowtheory.report.svg import inline_svg, write_figure
+from flowtheory.report.svg import inline_svg, svg_of, write_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -44,6 +44,7 @@ def write_deep_diagram(diagram: DeepDiagram, directory: str | Path, *, command: 
         OutputError: the place cannot be written, or holds something else.
     """
     target, figures = DIAGRAM.check(directory), _figures(diagram)
+    drawn = {name: svg_of(figure) for name, (figure, _) in figures.items()}
     files = [f"{name}.{suffix}" for name in figures for suffix in ("png", "svg")]
     document = to_dict(diagram) | {"command": command, "files": [PAGE, NUMBERS, *files]}
     page = (
@@ -54,8 +55,8 @@ def write_deep_diagram(diagram: DeepDiagram, directory: str | Path, *, command: 
             judged=document["judged"],
             rows=_rows(diagram),
             figures=[
-                {"svg": inline_svg(figure, name, caption), "caption": caption, "name": name}
-                for name, (figure, caption) in figures.items()
+                {"svg": inline_svg(drawn[name], name, caption), "caption": caption, "name": name}
+                for name, (_, caption) in figures.items()
             ],
             command=command,
             files=files,
@@ -64,8 +65,9 @@ def write_deep_diagram(diagram: DeepDiagram, directory: str | Path, *, command: 
     with DIAGRAM.replacing(target) as place:
         (place / NUMBERS).write_text(to_json(document), encoding="utf-8")
         (place / PAGE).write_text(page, encoding="utf-8")
-        for file in files:
-            write_figure(figures[file.partition(".")[0]][0], place / file)
+        for name, svg in drawn.items():
+            (place / f"{name}.svg").write_text(svg, encoding="utf-8")
+            write_figure(figures[name][0], place / f"{name}.png")
     return target / PAGE
 
 

@@ -19,7 +19,7 @@ from flowtheory.report.evidence import plain, to_json
 from flowtheory.report.page import environment
 from flowtheory.report.pictures import Picture, pictures
 from flowtheory.report.place import Place
-from flowtheory.report.svg import inline_svg, write_figure
+from flowtheory.report.svg import inline_svg, svg_of, write_figure
 
 SCHEMA = "flowtheory/phase-diagram/1"
 PAGE, NUMBERS = "index.html", "diagram.json"
@@ -53,12 +53,14 @@ def write_diagram(
     shown, notes = pictures(diagram, trained)
     files = [f"{name}.{suffix}" for name in shown for suffix in ("png", "svg")]
     document = to_dict(diagram, answers) | {"command": command, "files": [PAGE, NUMBERS, *files]}
-    page = _page(document, _cells(diagram), shown, notes)
+    drawn = {name: svg_of(picture.figure) for name, picture in shown.items()}
+    page = _page(document, _cells(diagram), shown, drawn, notes)
     with DIAGRAM.replacing(target) as place:
         (place / NUMBERS).write_text(to_json(document), encoding="utf-8")
         (place / PAGE).write_text(page, encoding="utf-8")
-        for file in files:
-            write_figure(shown[file.partition(".")[0]].figure, place / file)
+        for name, svg in drawn.items():
+            (place / f"{name}.svg").write_text(svg, encoding="utf-8")
+            write_figure(shown[name].figure, place / f"{name}.png")
     return target / PAGE
 
 
@@ -66,15 +68,16 @@ def _page(
     document: dict[str, Any],
     cells: list[dict[str, Any]],
     shown: Mapping[str, Picture],
+    drawn: Mapping[str, str],
     notes: list[str],
 ) -> str:
     from markupsafe import Markup
 
-    drawn = [
+    figures = [
         {
             "name": name,
             "title": picture.title,
-            "svg": Markup(inline_svg(picture.figure, name, picture.title)),
+            "svg": Markup(inline_svg(drawn[name], name, picture.title)),
             "caption": picture.caption,
             "folded": picture.folded,
             "files": [f"{name}.{suffix}" for suffix in ("png", "svg")],
@@ -89,7 +92,7 @@ def _page(
             d=document,
             cells=cells,
             numbers=json.dumps(cells).replace("</", "<\\/"),
-            pictures=drawn,
+            pictures=figures,
             notes=notes,
             side=_SIDE,
             step=math.ceil(axes / _LABELS),

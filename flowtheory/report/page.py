@@ -10,7 +10,7 @@ from flowtheory.plot.style import DARK_THEME
 from flowtheory.report.formula import mathml, prose
 from flowtheory.report.groups import groups
 from flowtheory.report.numbers import number, span, typeset, with_error
-from flowtheory.report.svg import inline_svg
+from flowtheory.report.svg import inline_svg, svg_of
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -36,7 +36,7 @@ def render_page(
     pictures = [
         {
             "name": name,
-            "svg": Markup(inline_svg(figure, name, caption)),
+            "svg": Markup(inline_svg(svg_of(figure), name, caption)),
             "caption": caption,
             "files": downloads.get(name, []),
         }

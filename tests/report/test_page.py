@@ -13,7 +13,7 @@ from report import fake
 from flowtheory.judge import Verdict
 from flowtheory.plot.style import DARK_THEME
 from flowtheory.report import render_page, to_dict
-from flowtheory.report.svg import inline_svg
+from flowtheory.report.svg import inline_svg, svg_of
 
 VOID = {"meta", "br", "img", "link", "hr", "input"}
 LOADS = {"src", "srcset", "data", "poster", "action", "background"}
@@ -166,7 +166,7 @@ def test_colours_follow_the_page(page, figures):
     dark = page.split("prefers-color-scheme: dark")[1].split("@media print")[0]
     for colour, counterpart in DARK_THEME.items():
         assert f"--c-{colour[1:]}: {counterpart};" in dark
-    drawn = inline_svg(figures["slopes"][0], "slopes", "label")
+    drawn = inline_svg(svg_of(figures["slopes"][0]), "slopes", "label")
     coloured = re.findall(r"(?:fill|stroke): ([^;\"]+)", drawn)
     assert {one for one in coloured if not one.startswith("var(--c-")} <= {"none"}
 

@@ -108,7 +108,7 @@ def _row(
     gaining = at if term is ODD else at[signs * fit.c > 0]
     first = loss_below((fit.start + fit.level) / 2)
     until = loss_below(END * fit.level)
-    run = flow.solve(padded, until=until, watch=first, save="norms", rtol=1e-8, estimate=False)
+    run = flow.solve(padded, until=until, watch=first, save="norms", rtol=1e-6, estimate=False)
     met = {event.name: event.time for event in run.events}
     began, ended = met[first.events[0].name], met[until.events[0].name]
     return Evidence(
