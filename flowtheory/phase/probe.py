@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from flowtheory.flow.fall import Fallen, fall
+from flowtheory.flow.fall import Fallen
 from flowtheory.flow.field import TwoLayer
 from flowtheory.flow.steps import ERROR_FACTOR
 from flowtheory.lower.gradient_flow import two_layer_model
@@ -27,6 +27,7 @@ from flowtheory.measure.similarity import clusters
 from flowtheory.outcome import Outcome
 from flowtheory.phase.data import Samples, samples
 from flowtheory.phase.point import Point
+from flowtheory.phase.span import fall_in_span
 from flowtheory.sweep.probe import Cell, Found, Measure, Parameter, Probe
 
 CARRIED = 0.99
@@ -47,9 +48,8 @@ def run_cell(cell: Cell, c: float) -> tuple[TwoLayer, Fallen, Samples, float]:
     start = point.start(data.x.shape[1], rng, bool(cell["paired"]))
     seen = point.samples(data.x, data.y)
     whole = 0.5 * float(seen.weight) * float(np.sum(seen.y**2))
-    end = fall(
-        two_layer_model(point.activation, "half_mse"), seen, start, float(cell["loss"]) * whole, c=c
-    )
+    model = two_layer_model(point.activation, "half_mse")
+    end = fall_in_span(model, seen, start, float(cell["loss"]) * whole, c=c)
     return start, end, data, whole
 
 
