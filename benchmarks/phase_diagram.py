@@ -11,13 +11,17 @@ rate is four times the bound of stability at the start. "at equal accuracy" halv
 further, until the slopes are as near to the reference as ours. Reference: ours with a twentieth of
 the step. All times count every run of a slope, those begun again too; JAX is warm, data and starts
 are the same.
+
+What a sweep costs: seconds of all cells over the width (one point), over the points of the grid and
+over the seeds (256 neurons), warm; exponents are slopes of log cost against log size by least
+squares, with 99 % intervals.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import product
 from typing import Any, NamedTuple
@@ -29,12 +33,18 @@ import numpy as np
 from _report import Table
 
 import flowtheory as ft
+from flowtheory.judge import fit_slope
 from flowtheory.phase.probe import PROBE, run_cell
 from flowtheory.phase.slopes import log_slopes
 
 GAMMAS, PRIMES = (0.7, 1.0, 1.3), (-0.3, 0.0, 0.3)
 LOSS, BUDGET, FINER = 1e-3, 800_000, 0.05
 FIRST = 4.0  # learning rate over the bound of stability at the start
+SIZES: dict[str, tuple[int, ...]] = {
+    "width": (2048, 4096, 8192, 16384, 32768, 65536),
+    "points of the grid": (9, 25, 49, 81, 169),
+    "seeds": (1, 2, 4, 8, 16),
+}
 Cell = dict[str, Any]
 
 
@@ -208,9 +218,47 @@ def main() -> None:
                     rows.append(_row(f"{name}, {kind}", made, exact, mine))
                 if equal or (name.startswith("torch") and made.seconds > 600):
                     break
+    sizes = {axis: tuple(few[:3]) for axis, few in SIZES.items()} if options.quick else SIZES
+    spent = {axis: [(size, *_spent(axis, size)) for size in sizes[axis]] for axis in sizes}
+    slopes = [_exponent(axis, found) for axis, found in spent.items()]
     columns = ("method", "s", "steps", "error of S_w", "ratio")
     points = f"{len(GAMMAS) * len(PRIMES)} points, widths {', '.join(map(str, widths))}"
-    _report.write(options.json, __doc__, [Table(points, columns, rows)], quick=options.quick)
+    tables = [
+        Table(points, columns, rows),
+        Table("Cost", ("size", "exponent", "low", "high", "expected"), slopes),
+        Table(
+            "Runs",
+            ("size", "value", "cells", "s"),
+            [(axis, *row) for axis, found in spent.items() for row in found],
+        ),
+    ]
+    _report.write(options.json, __doc__, tables, quick=options.quick)
+
+
+def _spent(axis: str, size: int) -> tuple[int, float]:
+    """Cells of a sweep of this size, and the seconds that they take."""
+    cells = list(_cells(axis, size))
+    PROBE.run(cells[:1])  # compiles
+    began = time.perf_counter()
+    PROBE.run(cells)
+    return len(cells), time.perf_counter() - began
+
+
+def _cells(axis: str, size: int) -> Iterator[Cell]:
+    if axis == "width":
+        yield cell_of(1.0, 0.0, size)
+        return
+    side = math.isqrt(size) if axis.startswith("points") else 3
+    for gamma, other in product(np.linspace(0.6, 1.4, side), np.linspace(-0.4, 0.4, side)):
+        for seed in range(size if axis == "seeds" else 1):
+            yield cell_of(float(gamma), float(other), 256) | {"seed": seed}
+
+
+def _exponent(axis: str, found: list[tuple[int, int, float]]) -> tuple:
+    sizes, _, seconds = zip(*found, strict=True)
+    fit = fit_slope(np.log(sizes), np.log(seconds), name=axis, predicted=1)
+    print(f"seconds ~ ({axis})^{fit.value:.2f} [{fit.low:.2f}, {fit.high:.2f}]; expected 1")
+    return (axis, fit.value, fit.low, fit.high, 1)
 
 
 def _once(run: Callable[..., Any], p: Problem) -> Descent:
