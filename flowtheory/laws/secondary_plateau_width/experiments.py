@@ -49,7 +49,8 @@ def even(settings: Settings) -> Iterator[Evidence]:
     widths = settings.effort.pick(wide[:3], wide, (*wide, 102400))
     rng = np.random.default_rng([settings.seed, 3])
     repeats = settings.effort.pick(5, 6, 6)
-    yield from _widths(EVEN, "even", widths, repeats, _SHAPE, rng, settings)
+    shape = settings.effort.pick(widths[1], _SHAPE, _SHAPE)
+    yield from _widths(EVEN, "even", widths, repeats, shape, rng, settings)
 
 
 def _widths(

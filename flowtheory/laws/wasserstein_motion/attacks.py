@@ -44,7 +44,7 @@ def attacks() -> tuple[Attack, ...]:
             case=_measured(part),
             generations=generations,
         )
-        for part, generations in ((0.1, (0, 4, 30)), (0.3, (1, 8, 60)))
+        for part, generations in ((0.1, (0, 4, 30)), (0.3, (0, 8, 60)))
     )
 
 
