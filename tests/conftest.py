@@ -15,6 +15,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
 from flowtheory.cli.cache import VARIABLE, use_compilation_cache
+from flowtheory.threads import single_threaded
 
 # A run of the continuous integration is reproducible; a developer's run explores.
 settings.register_profile("ci", derandomize=True)
@@ -32,6 +33,8 @@ os.environ.setdefault(
     "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=0"
     " --xla_cpu_parallel_codegen_split_count=1",
 )
+if os.environ.get("PYTEST_XDIST_WORKER"):
+    single_threaded()
 use_compilation_cache(os.environ)
 
 

@@ -15,7 +15,7 @@ PACKAGE = ROOT / "flowtheory"
 # A room may import from the floors before its own, never from its own floor's other rooms.
 FLOORS = (
     {"errors"},
-    {"outcome", "clock", "precision", "box", "files", "userfile", "versions", "blas"},
+    {"outcome", "clock", "precision", "box", "files", "userfile", "versions", "blas", "threads"},
     {"symbolic"},
     {"flow", "exact", "measure", "judge", "data"},
     {"lower"},

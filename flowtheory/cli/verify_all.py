@@ -23,6 +23,7 @@ from flowtheory.report.atlas import check_atlas, former, write_atlas
 from flowtheory.report.job import Job, run_job
 from flowtheory.report.numbers import number
 from flowtheory.report.terminal import STYLES, from_here
+from flowtheory.threads import single_threaded
 from flowtheory.versions import versions
 
 Documents = dict[str, dict[str, Any]]
@@ -90,7 +91,9 @@ def _results(jobs: list[Job], workers: int) -> Iterator[tuple[str, dict[str, Any
     # Not forked: compiled code and its threads do not survive that.
     spawn = multiprocessing.get_context("spawn")
     # A worker ends after each law, which frees what it compiled.
-    pool = ProcessPoolExecutor(min(workers, len(jobs)), spawn, max_tasks_per_child=1)
+    count = min(workers, len(jobs))
+    alone = single_threaded if count > 1 else None
+    pool = ProcessPoolExecutor(count, spawn, initializer=alone, max_tasks_per_child=1)
     with pool:
         names: dict[Future[Any], str] = {pool.submit(run_job, job): job.law for job in jobs}
         try:

@@ -228,7 +228,7 @@ def beyond(settings: Settings) -> Iterator[Evidence]:
     """The largest displacement of a neuron, where gamma_1 < 1 < gamma_q."""
     for place in BEYOND:
         for width, seed in _starts(settings, 512, 2048):
-            found = ended(seed=seed, **place.at(width, loss=0.05))
+            found = ended(seed=seed, **place.at(width, loss=0.05, max_steps=10**6))
             parameters = place.parameters(width, place.q)
             yield _row("beyond", place.label, parameters, found["displacement"])
     settings.progress("beyond", 1, 1)

@@ -51,7 +51,8 @@ def run_cell(cell: Cell, c: float) -> tuple[Arrays, Fallen[Arrays], float]:
         first = np.asarray(_outputs(model, start, data.x))
     seen = point.samples(data.x, data.y, first if cell["centred"] else 0.0)
     whole = 0.5 * point.kappa * float(np.mean((data.y / point.kappa) ** 2))
-    end = fall(model, seen, start, float(cell["loss"]) * whole, c=c)
+    steps = round(int(cell["max_steps"]) / c)
+    end = fall(model, seen, start, float(cell["loss"]) * whole, c=c, max_steps=steps)
     return start, end, whole
 
 
@@ -96,7 +97,10 @@ def _found(cell: Cell) -> Found:
         return Found(end.outcome, {"steps": float(end.steps)}, end.outcome.reason)
     moved, finer = distances(end.params, start), OfLayers(*(math.nan,) * 4)
     if int(cell["width"]) <= int(cell["checked"]):
-        finer = distances(run_cell(cell, c / 2)[1].params, start)
+        again = run_cell(cell, c / 2)[1]
+        if again.outcome is not Outcome.EVENT:
+            return Found(again.outcome, {"steps": float(again.steps)}, again.outcome.reason)
+        finer = distances(again.params, start)
     values = {f"rd_{name}": getattr(moved, name) for name in OfLayers._fields}
     errors = {
         f"rd_{name}_error": ERROR_FACTOR * abs(getattr(moved, name) - getattr(finer, name))
@@ -122,7 +126,7 @@ _SAYS = OfLayers(
 
 PROBE = Probe(
     name="deep",
-    version=1,
+    version=2,
     says="how far the weights of every layer of a deeper network go",
     parameters=(
         Parameter("gamma", float, "-log kappa / log m", least=-2.0, most=8.0),
@@ -136,6 +140,7 @@ PROBE = Probe(
         Parameter("centred", bool, "whether the output of the start is subtracted", True),
         Parameter("c", float, "step constant", 1.0, 1e-4, 1.0),
         Parameter("checked", int, "largest width with error bars", 256, least=0),
+        Parameter("max_steps", int, "budget of a run with c = 1; 1/c times that with c", 10**5, 1),
     ),
     measures=(
         *(Measure(f"rd_{n}", f"RD of {s}") for n, s in _SAYS._asdict().items()),

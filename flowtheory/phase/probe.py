@@ -49,7 +49,8 @@ def run_cell(cell: Cell, c: float) -> tuple[TwoLayer, Fallen, Samples, float]:
     seen = point.samples(data.x, data.y)
     whole = 0.5 * float(seen.weight) * float(np.sum(seen.y**2))
     model = two_layer_model(point.activation, "half_mse")
-    end = fall_in_span(model, seen, start, float(cell["loss"]) * whole, c=c)
+    steps = round(int(cell["max_steps"]) / c)
+    end = fall_in_span(model, seen, start, float(cell["loss"]) * whole, c=c, max_steps=steps)
     return start, end, data, whole
 
 
@@ -70,7 +71,10 @@ def _found(cell: Cell) -> Found:
         return Found(end.outcome, {"steps": float(end.steps)}, end.outcome.reason)
     moved, finer = _distances(end.params, start), _Distances(math.nan, math.nan)
     if int(cell["width"]) <= int(cell["checked"]):
-        finer = _distances(run_cell(cell, c / 2)[1].params, start)
+        again = run_cell(cell, c / 2)[1]
+        if again.outcome is not Outcome.EVENT:
+            return Found(again.outcome, {"steps": float(again.steps)}, again.outcome.reason)
+        finer = _distances(again.params, start)
     size_w, size_a = (float(np.linalg.norm(np.asarray(p))) for p in start)
     W, W0 = np.asarray(end.params.W), np.asarray(start.W)
     directions = linear_directions(*data)
@@ -123,7 +127,7 @@ def _distances(now: TwoLayer, start: TwoLayer) -> _Distances:
 
 PROBE = Probe(
     name="two-layer",
-    version=2,
+    version=3,
     says="how far the weights of a two-layer network go",
     parameters=(
         Parameter("gamma", float, "-log kappa / log m", least=-2.0, most=8.0),
@@ -137,6 +141,7 @@ PROBE = Probe(
         Parameter("eps", float, "standard deviation of w (smooth activations)", 1.0, 1e-100, 1e3),
         Parameter("c", float, "step constant", 1.0, 1e-4, 1.0),
         Parameter("checked", int, "largest width with an error bar", 1024, least=0),
+        Parameter("max_steps", int, "budget of a run with c = 1; 1/c times that with c", 10**5, 1),
     ),
     measures=(
         Measure("rd_w", "RD of the input weights at the end"),

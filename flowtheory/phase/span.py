@@ -14,7 +14,7 @@ from flowtheory.flow.field import Model, Samples, TwoLayer
 
 
 def fall_in_span(
-    model: Model, samples: Samples, start: TwoLayer, level: float, *, c: float
+    model: Model, samples: Samples, start: TwoLayer, level: float, *, c: float, max_steps: int
 ) -> Fallen[TwoLayer]:
     """As `flowtheory.flow.fall.fall`, for two layers; in fewer dimensions where inputs are few.
 
@@ -24,14 +24,15 @@ def fall_in_span(
         start: parameters at t = 0.
         level: of the loss, at which the run ends.
         c: step constant.
+        max_steps: budget.
     """
     x = np.asarray(samples.x)
     if len(x) >= x.shape[1]:
-        return fall(model, samples, start, level, c=c)
+        return fall(model, samples, start, level, c=c, max_steps=max_steps)
     frame, inputs = np.linalg.qr(x.T)
     whole = np.asarray(start.W)
     inside = whole @ frame
     within = samples._replace(x=inputs.T)  # type: ignore[arg-type]
-    found = fall(model, within, start._replace(W=inside), level, c=c)  # type: ignore[arg-type]
+    found = fall(model, within, start._replace(W=inside), level, c=c, max_steps=max_steps)  # type: ignore[arg-type]
     W = whole + (np.asarray(found.params.W) - inside) @ frame.T
     return found._replace(params=found.params._replace(W=W))  # type: ignore[arg-type]

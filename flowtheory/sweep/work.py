@@ -2,7 +2,6 @@ r"""One batch in one process: run it, store it, say what came of it."""
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections import Counter
@@ -19,6 +18,7 @@ from flowtheory.precision import float64
 from flowtheory.sweep.plan import Batch
 from flowtheory.sweep.probe import Cell, Found, Probe
 from flowtheory.sweep.store import Store
+from flowtheory.threads import single_threaded
 from flowtheory.versions import versions
 
 
@@ -49,7 +49,7 @@ def run_batch(batch: Batch, place: str | Path) -> Done:
         OutputError: The store cannot be written, or is full.
         PrecisionError: JAX would compute in float32 here.
     """
-    ready()
+    single_threaded()
     began = time.perf_counter()
     found = _results(batch.home.probe(), batch.cells)
     if "jax" in sys.modules:
@@ -62,19 +62,6 @@ def crashed(batch: Batch, place: str | Path) -> Done:
     values: dict[str, float] = {}
     found = [Found(Outcome.CRASHED, values, Outcome.CRASHED.reason) for _ in batch.cells]
     return _kept(batch, place, found, 0.0)
-
-
-@cache
-def ready() -> None:
-    """Make this process one worker of many, with one thread; before JAX is loaded. Once."""
-    from threadpoolctl import threadpool_limits
-
-    threadpool_limits(1)
-    flags = os.environ.get("XLA_FLAGS", "")
-    if "xla_cpu_multi_thread_eigen" not in flags:
-        os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false".strip()
-    # Of XLA's own pool, which that flag leaves: two workers on two cores took 1.15 times as long.
-    os.environ.setdefault("NPROC", "1")
 
 
 @cache

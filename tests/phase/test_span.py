@@ -21,7 +21,9 @@ def test_the_run_is_that_in_all_dimensions(activation):
     start, seen = point.start(7, rng, paired=True), point.samples(x, y)
     level = 0.1 * 0.5 * float(seen.weight) * float(np.sum(seen.y**2))
     model = two_layer_model(activation, "half_mse")
-    whole, found = (one(model, seen, start, level, c=0.5) for one in (fall, fall_in_span))
+    whole, found = (
+        one(model, seen, start, level, c=0.5, max_steps=10**5) for one in (fall, fall_in_span)
+    )
     assert found.steps == whole.steps > 20
     assert found.outcome is whole.outcome
     for a, b in zip(jax.tree.leaves(found.params), jax.tree.leaves(whole.params), strict=True):
