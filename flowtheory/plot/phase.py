@@ -144,5 +144,10 @@ def _named(
         if not (left <= gamma <= right and low <= other <= high):
             continue
         axes.plot(gamma, other, marker="o", color=INK, markerfacecolor=PAPER, markersize=3.2)
-        if labels:
-            axes.annotate(name, (gamma, other), (3, 3), textcoords="offset points", fontsize=6)
+        if not labels:
+            continue
+        beside = {"textcoords": "offset points", "fontsize": 6}
+        if gamma < 1:
+            axes.annotate(name, (gamma, other), (3, 3), **beside)
+        else:  # the boundaries are on the right
+            axes.annotate(name, (gamma, other), (-4, -3), ha="right", va="top", **beside)

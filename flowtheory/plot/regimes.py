@@ -122,13 +122,16 @@ def _fill(axes: Axes, regions: Sequence[Region], occupied: Points, size: np.ndar
 
 
 def _mark(axes: Axes, points: Mapping[str, Point], rays: Mapping[str, Points]) -> None:
+    offset: dict[str, Any] = {"textcoords": "offset points", "fontsize": 7}
     for name, ray in rays.items():
         axes.plot(*ray[[0, -1]].T, color=INK, linewidth=0.8, linestyle=(0, (6, 2, 1, 2)))
-        offset: dict[str, Any] = {"textcoords": "offset points", "fontsize": 7}
         axes.annotate(name, tuple(ray[-1]), (-20, -4), ha="right", va="top", **offset)
     for name, place in points.items():
         axes.plot(*place, "o", color=INK, markerfacecolor=PAPER, markersize=4)
-        axes.annotate(name, place, (6, -9), textcoords="offset points", fontsize=7)
+        if _side(place) > 0:
+            axes.annotate(name, place, (6, -9), **offset)
+        else:
+            axes.annotate(name, place, (-6, 4), ha="right", **offset)
 
 
 def _ray(family: Family, low: np.ndarray, high: np.ndarray) -> Points | None:
@@ -140,10 +143,19 @@ def _ray(family: Family, low: np.ndarray, high: np.ndarray) -> Points | None:
     return np.linspace(0, limits.min(), 60)[:, None] * step
 
 
+def _side(place: Point) -> int:
+    """1 for a label below a point and to its right, -1 for one above and to its left.
+
+    Boundaries begin at (1, 0), to the right.
+    """
+    return 1 if place[0] < 1 else -1
+
+
 def _label(name: str, place: Point, low: np.ndarray, high: np.ndarray) -> Points:
-    """Points along the label of a point, which is below it and to its right."""
+    """Points along the label of a point."""
     reach = np.linspace(0, _LETTER * len(name), 9)
-    return np.array(place) + np.stack([reach, np.full(9, -0.03)], axis=1) * (high - low)
+    along = np.stack([reach, np.full(9, -0.03)], axis=1)
+    return np.array(place) + _side(place) * along * (high - low)
 
 
 def _free_place(corners: Points, occupied: Points, size: np.ndarray) -> Points:
