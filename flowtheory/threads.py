@@ -10,8 +10,8 @@ from functools import cache
 def single_threaded() -> None:
     """Let this process, one of many, compute in one thread; before JAX is loaded. Once.
 
-    Threads of more processes than cores wait for one another: two workers on two cores take up to
-    twice the CPU time that they take with one thread each.
+    Left alone, each takes a thread a core, and they get in each other's way: two workers on two
+    cores took 1.15 times as long as with one thread each.
     """
     from threadpoolctl import threadpool_limits
 
