@@ -30,7 +30,7 @@ def threads(**given: str) -> int:
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are counted in /proc")
-def test_a_worker_has_single_threaded_to_compute_in_unless_the_user_says_otherwise() -> None:
+def test_a_worker_has_one_thread_to_compute_in_unless_the_user_says_otherwise() -> None:
     """Left alone, XLA takes one thread a core of the machine in each of the workers."""
     assert threads() == 1
     assert threads(NPROC="3") == 3

@@ -31,6 +31,7 @@ from flowtheory.outcome import Outcome
 from flowtheory.phase.data import DATA_SETS, samples
 from flowtheory.phase.deep_asymptotic import OfLayers
 from flowtheory.phase.deep_point import DeepPoint
+from flowtheory.phase.probe import unreached
 from flowtheory.precision import float64
 from flowtheory.sweep.probe import Cell, Found, Measure, Parameter, Probe
 
@@ -94,12 +95,12 @@ def _found(cell: Cell) -> Found:
     c = float(cell["c"])
     start, end, whole = run_cell(cell, c)
     if end.outcome is not Outcome.EVENT:
-        return Found(end.outcome, {"steps": float(end.steps)}, end.outcome.reason)
+        return unreached(end)
     moved, finer = distances(end.params, start), OfLayers(*(math.nan,) * 4)
     if int(cell["width"]) <= int(cell["checked"]):
         again = run_cell(cell, c / 2)[1]
         if again.outcome is not Outcome.EVENT:
-            return Found(again.outcome, {"steps": float(again.steps)}, again.outcome.reason)
+            return unreached(again)
         finer = distances(again.params, start)
     values = {f"rd_{name}": getattr(moved, name) for name in OfLayers._fields}
     errors = {

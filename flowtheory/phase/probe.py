@@ -60,6 +60,11 @@ def point_of(cell: Cell) -> Point:
     return Point(gamma, other, int(cell["width"]), str(cell["activation"]), float(cell["eps"]))
 
 
+def unreached(end: Fallen) -> Found:
+    """What is stored of a run that did not end at its level of the loss."""
+    return Found(end.outcome, {"steps": float(end.steps)}, end.outcome.reason)
+
+
 def _run(cells: Sequence[Cell]) -> list[Found]:
     return [_found(cell) for cell in cells]
 
@@ -68,12 +73,12 @@ def _found(cell: Cell) -> Found:
     c = float(cell["c"])
     start, end, data, whole = run_cell(cell, c)
     if end.outcome is not Outcome.EVENT:
-        return Found(end.outcome, {"steps": float(end.steps)}, end.outcome.reason)
+        return unreached(end)
     moved, finer = _distances(end.params, start), _Distances(math.nan, math.nan)
     if int(cell["width"]) <= int(cell["checked"]):
         again = run_cell(cell, c / 2)[1]
         if again.outcome is not Outcome.EVENT:
-            return Found(again.outcome, {"steps": float(again.steps)}, again.outcome.reason)
+            return unreached(again)
         finer = _distances(again.params, start)
     size_w, size_a = (float(np.linalg.norm(np.asarray(p))) for p in start)
     W, W0 = np.asarray(end.params.W), np.asarray(start.W)
