@@ -16,7 +16,7 @@ from flowtheory.report.diagram import NUMBERS, PAGE, answer
 from flowtheory.report.evidence import plain, to_json
 from flowtheory.report.page import environment
 from flowtheory.report.place import Place
-from flowtheory.report.svg import inline_svg, svg_of, write_figure
+from flowtheory.report.svg import inline_svg, svg_of, write_drawn
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -66,8 +66,7 @@ def write_deep_diagram(diagram: DeepDiagram, directory: str | Path, *, command: 
         (place / NUMBERS).write_text(to_json(document), encoding="utf-8")
         (place / PAGE).write_text(page, encoding="utf-8")
         for name, svg in drawn.items():
-            (place / f"{name}.svg").write_text(svg, encoding="utf-8")
-            write_figure(figures[name][0], place / f"{name}.png")
+            write_drawn(figures[name][0], svg, place, name)
     return target / PAGE
 
 

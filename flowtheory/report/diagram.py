@@ -19,7 +19,7 @@ from flowtheory.report.evidence import plain, to_json
 from flowtheory.report.page import environment
 from flowtheory.report.pictures import Picture, pictures
 from flowtheory.report.place import Place
-from flowtheory.report.svg import inline_svg, svg_of, write_figure
+from flowtheory.report.svg import inline_svg, svg_of, write_drawn
 
 SCHEMA = "flowtheory/phase-diagram/1"
 PAGE, NUMBERS = "index.html", "diagram.json"
@@ -59,8 +59,7 @@ def write_diagram(
         (place / NUMBERS).write_text(to_json(document), encoding="utf-8")
         (place / PAGE).write_text(page, encoding="utf-8")
         for name, svg in drawn.items():
-            (place / f"{name}.svg").write_text(svg, encoding="utf-8")
-            write_figure(shown[name].figure, place / f"{name}.png")
+            write_drawn(shown[name].figure, svg, place, name)
     return target / PAGE
 
 

@@ -39,6 +39,12 @@ def write_figure(figure: Figure, path: Path) -> None:
         figure.savefig(path)
 
 
+def write_drawn(figure: Figure, svg: str, place: Path, name: str) -> None:
+    """Write a figure that `svg_of` has drawn as `name`.svg, and as `name`.png."""
+    (place / f"{name}.svg").write_text(svg, encoding="utf-8")
+    write_figure(figure, place / f"{name}.png")
+
+
 def inline_svg(svg: str, name: str, label: str) -> str:
     """A figure made by `svg_of` as an `<svg>` element whose ids start with `name`.
 
